@@ -20,7 +20,7 @@ from govid.gateway.migrations import upgrade
 from tests.backends import cluster
 from tests.backends.kafka import Unavailable
 
-CAUSE = OperationContext(correlation_id="bench")
+CONTEXT = OperationContext(correlation_id="bench")
 SETTLE_SECONDS = 60
 ALL_QUIET = "SELECT NOT EXISTS (SELECT FROM bus.delivery)"
 FILL_AT_A_TIME = 500
@@ -92,7 +92,7 @@ class BusUnderTest:
 
     async def emit(self, *events: Event) -> None:
         """Commit *events* in one transaction."""
-        async with self.bus.uow.begin(CAUSE) as tx:
+        async with self.bus.uow.begin(CONTEXT) as tx:
             for event in events:
                 tx.emit(event)
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, Uuid, insert
 
-from bench.bus.bus_under_test import CAUSE, BusUnderTest, bench_backends, run
+from bench.bus.bus_under_test import CONTEXT, BusUnderTest, bench_backends, run
 from bench.bus.drains import pace
 from bench.bus.ledger import Ledger, fetch, settled
 from bench.numbers import percentile
@@ -128,7 +128,7 @@ async def _beside(hub: BusUnderTest, ledger: Ledger, events: int) -> list[float]
     async def request() -> None:
         account = uuid4()
         began = perf_counter()
-        async with hub.bus.uow.begin(CAUSE) as tx:
+        async with hub.bus.uow.begin(CONTEXT) as tx:
             await tx.driver.execute(REQUEST, account)
             tx.emit(AccountRegistered(account_id=account, timestamp=tx.now))
         times.append((perf_counter() - began) * 1000)

@@ -34,7 +34,7 @@ VERIFICATION = "verification"
 APPOINTMENT = "appointment"
 ACCESS = "access"
 PEOPLE = UUID("8d2f8a3e-6c57-4c1e-9a56-0c9a4d9c2b11")
-CAUSE = OperationContext(correlation_id="chaos")
+CONTEXT = OperationContext(correlation_id="chaos")
 FAILED = (OSError, TimeoutError, PoolTimeout, DBAPIError, asyncpg.PostgresError,
           asyncpg.InterfaceError, asyncpg.InternalClientError)  # fmt: skip
 NEXT = "UPDATE chaos.account SET n = n + 1 WHERE id = $1 AND stream = $2 RETURNING n"
@@ -84,7 +84,7 @@ class Writers:
         await self._settle(number, self._late(number, account, seconds, give_up=give_up))
 
     async def _late(self, number: int, account: int, seconds: float, *, give_up: bool) -> None:
-        async with self._uow.begin(CAUSE) as tx:
+        async with self._uow.begin(CONTEXT) as tx:
             await _change(tx, number, VERIFICATION, account_number(account))
             # Exactly what happens before a COMMIT, but earlier.
             await self._uow._outbox.write(tx.driver, tx.drain_emissions())
@@ -121,7 +121,7 @@ class Writers:
             self._dice.sample(range(ACCOUNTS), k=2 if dice < 0.2 else 1), key=account_number
         )
         stream = APPOINTMENT if 0.7 < dice < 0.9 else VERIFICATION
-        async with self._uow.begin(CAUSE) as tx:
+        async with self._uow.begin(CONTEXT) as tx:
             if dice > 0.9:
                 await tx.driver.execute(NOTE, number, ACCESS, None, None)
                 tx.emit(_event(ACCESS, None, number))

@@ -22,7 +22,7 @@ from govid.bus.kafka.log_topics import LOG_RECORD_TYPES
 FOLDER = Path(__file__).parent
 PSEUDONYMS = PseudonymGenerator(b"k" * 32)
 EVENT = UUID("01890000-0000-7000-8000-00000000000e")
-CAUSE = UUID("01890000-0000-7000-8000-00000000000c")
+CONTEXT = UUID("01890000-0000-7000-8000-00000000000c")
 AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 Json = dict[str, Any]
@@ -84,7 +84,7 @@ def contract(kind: Kind, value: Json) -> Json:
         correlation_id="c-1",
         subject=account,
         sequence=1 if kind.type and kind.type.stream else None,
-        causation_id=CAUSE,
+        causation_id=CONTEXT,
         traceparent=TRACE,
     )
     record = {"key": account, "headers": {name: text.decode() for name, text in headers}}

@@ -149,7 +149,9 @@ async def serving(module: Module, account_id: UUID) -> AsyncIterator[httpx.Async
         list(module.routes),  # type: ignore[call-overload] - the bus does not know what routes are
         dependencies={
             "principal": Provide(principal, sync_to_thread=False),
-            "cause": Provide(lambda: OperationContext(correlation_id="c-1"), sync_to_thread=False),
+            "context": Provide(
+                lambda: OperationContext(correlation_id="c-1"), sync_to_thread=False
+            ),
         },
         request_class=StrictRequest,
         exception_handlers={GovidError: _problem},

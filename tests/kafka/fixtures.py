@@ -37,7 +37,7 @@ from govid.bus.events.registry import EventRegistry
 from govid.bus.kafka.service import KafkaService
 from govid.bus.metrics import BusMetrics
 
-CAUSE = OperationContext(correlation_id="test")
+CONTEXT = OperationContext(correlation_id="test")
 DEADLINE_SECONDS = 40
 MODULE = "tests.module"
 
@@ -92,9 +92,9 @@ class KafkaFixture:
             leasing.cancel()
             await asyncio.wait([leasing])
 
-    async def emit(self, *events: Event, cause: OperationContext = CAUSE) -> None:
+    async def emit(self, *events: Event, context: OperationContext = CONTEXT) -> None:
         """Publish *events* in one transaction."""
-        async with self.uow.begin(cause) as tx:
+        async with self.uow.begin(context) as tx:
             for event in events:
                 tx.emit(event)
 

@@ -11,7 +11,9 @@ from tests.kafka.fixtures import KafkaFixture, header
 
 pytestmark = pytest.mark.kafka
 
-CAUSE = OperationContext(correlation_id="c-1", causation_id=golden.CAUSE, traceparent=golden.TRACE)
+CONTEXT = OperationContext(
+    correlation_id="c-1", causation_id=golden.CONTEXT, traceparent=golden.TRACE
+)
 PUBLISHED = {kind.file.stem: kind for kind in kinds() if kind.type and kind.topic}
 
 
@@ -20,7 +22,7 @@ async def test_r15_key_value_and_headers(replica: KafkaFixture, kind: Kind) -> N
     contract = golden.read(kind)["record"]
     value = msgspec.json.encode(contract["value"])
     event: Event = msgspec.json.decode(value, type=kind.struct)
-    await replica.emit(event, cause=CAUSE)
+    await replica.emit(event, context=CONTEXT)
     assert kind.topic is not None
     (record,) = await replica.read(kind.topic, 1)
     assert record.value == value

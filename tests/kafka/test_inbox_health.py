@@ -36,9 +36,9 @@ CAUSES = {
     ("topic", "body"), [(Topic.DEATH_NOTIFICATION, NOTICE), (Topic.VERIFICATION_RESULT, RESULT)]
 )
 async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
-    replica: KafkaFixture, topic: Topic, body: dict[str, object], cause: str
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], context: str
 ) -> None:
-    begin, end, error = CAUSES[cause]
+    begin, end, error = CAUSES[context]
     inbox, place = replica.kafka.inbox, (topic.value, 1)
 
     async def is_behind(records: int) -> bool:

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.kafka
 async def test_r15_a_record_is_a_cloud_event_in_binary_mode(replica: KafkaFixture) -> None:
     account = UUID("019d0000-0000-7000-8000-000000000001")
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    cause = OperationContext(
+    context = OperationContext(
         correlation_id="c-42", causation_id=UUID(int=7), traceparent=traceparent
     )
-    await replica.emit(a_request(account), cause=cause)
+    await replica.emit(a_request(account), context=context)
     (record,) = await replica.read(Topic.VERIFICATION_REQUEST, 1)
     row = await replica.database.reads.fetchrow("SELECT id, occurred_at FROM bus.event")
     assert record.key == b"019d0000-0000-7000-8000-000000000001"

@@ -151,5 +151,5 @@ def handler_dependencies() -> dict[str, Any]:
     """Return the dependencies that every handler can declare by name."""
     return {
         "principal": Provide(get_principal, sync_to_thread=False),
-        "cause": Provide(get_operation_context, sync_to_thread=False),
+        "context": Provide(get_operation_context, sync_to_thread=False),
     }

@@ -92,7 +92,7 @@ class ConsentTokenProvider:
         self._renewals: set[asyncio.Task[None]] = set()
 
     async def get(
-        self, account_id: UUID, cause: OperationContext, refused_generation: int | None = None
+        self, account_id: UUID, context: OperationContext, refused_generation: int | None = None
     ) -> ActiveConsentTokens:
         """Return consent tokens, renewed if they expire soon or are of *refused_generation*.
 
@@ -112,15 +112,15 @@ class ConsentTokenProvider:
                 return ActiveConsentTokens(tokens=stored.tokens, generation=stored.generation)
             if await self._consents.claim_renewal(account_id, stored.generation):
                 await self._run_to_completion(
-                    self._renew(account_id, stored.generation, stored.tokens, cause)
+                    self._renew(account_id, stored.generation, stored.tokens, context)
                 )
             else:
                 await asyncio.sleep(POLL_SECONDS)
         raise HmrcUnavailable
 
-    async def expire(self, account_id: UUID, generation: int, cause: OperationContext) -> None:
+    async def expire(self, account_id: UUID, generation: int, context: OperationContext) -> None:
         """Delete the tokens of a consent that has ended."""
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if await self._consents.mark_lapsed(tx, account_id, generation):
                 tx.emit(TaxConsentLapsed(account_id=account_id, timestamp=tx.now))
 
@@ -153,12 +153,12 @@ class ConsentTokenProvider:
             renewal.exception()
 
     async def _renew(
-        self, account_id: UUID, generation: int, tokens: ConsentTokens, cause: OperationContext
+        self, account_id: UUID, generation: int, tokens: ConsentTokens, context: OperationContext
     ) -> None:
         try:
-            granted = await self._client.renew(tokens.refresh_token, cause.correlation_id)
+            granted = await self._client.renew(tokens.refresh_token, context.correlation_id)
         except ReconsentRequired:
-            await self.expire(account_id, generation, cause)
+            await self.expire(account_id, generation, context)
             return
         except Outage as outage:
             await self._consents.release_renewal(account_id, generation)
@@ -166,7 +166,7 @@ class ConsentTokenProvider:
         renewed = msgspec.structs.replace(
             tokens, access_token=granted.access_token, refresh_token=granted.refresh_token
         )
-        await self._store(account_id, generation, renewed, granted.life_seconds, cause)
+        await self._store(account_id, generation, renewed, granted.life_seconds, context)
 
     async def _store(
         self,
@@ -174,11 +174,11 @@ class ConsentTokenProvider:
         generation: int,
         tokens: ConsentTokens,
         life_seconds: float,
-        cause: OperationContext,
+        context: OperationContext,
     ) -> None:
         """Store renewed tokens; a consent marked as lapsed in the meantime is granted again."""
         renewal = (account_id, generation, tokens, life_seconds)
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if await self._consents.store_renewed(tx, *renewal):
                 return
             if await self._consents.store_renewed(tx, *renewal, is_lapsed=True):
@@ -220,7 +220,7 @@ class TaxConsentService:
         self._max_per_hour = max_per_hour
 
     @rerun_on_conflict
-    async def start(self, principal: Principal, cause: OperationContext) -> ConsentBegunView:
+    async def start(self, principal: Principal, context: OperationContext) -> ConsentBegunView:
         """Start a consent and return the address at which the citizen gives it.
 
         A consent that was started before can no longer be completed.
@@ -232,7 +232,7 @@ class TaxConsentService:
         require_assurance(principal, self._required_assurance)
         state = secrets.token_urlsafe(STATE_BYTES)
         verifier = secrets.token_urlsafe(VERIFIER_BYTES)
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if await self._accounts.lock_and_check(tx, principal.account_id):
                 raise AccountIsBlocked
             await self._quotas.consume_or_raise(
@@ -251,7 +251,7 @@ class TaxConsentService:
         )
 
     async def grant(
-        self, grant: GrantConsent, principal: Principal, cause: OperationContext
+        self, grant: GrantConsent, principal: Principal, context: OperationContext
     ) -> ConsentView:
         """Exchange the code that the browser returned for tokens, and store them.
 
@@ -264,12 +264,12 @@ class TaxConsentService:
         client = self._require_client()
         require_assurance(principal, self._required_assurance)
         account_id = principal.account_id
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             verifier = await self._requests.consume(tx, account_id, grant.state)
         if verifier is None:
             raise ConsentNotStarted
         try:
-            granted = await client.redeem(grant.code, verifier, cause.correlation_id)
+            granted = await client.redeem(grant.code, verifier, context.correlation_id)
         except InvalidConsentCode as error:
             raise ConsentCodeRefused from error
         except Outage as outage:
@@ -279,7 +279,7 @@ class TaxConsentService:
             access_token=granted.access_token,
             refresh_token=granted.refresh_token,
         )
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if await self._accounts.lock_and_check(tx, account_id):
                 raise AccountIsBlocked
             if not await self._requests.complete(tx, account_id, grant.state):
@@ -301,9 +301,9 @@ class TaxConsentService:
         )
 
     @rerun_on_conflict
-    async def withdraw(self, principal: Principal, cause: OperationContext) -> None:
+    async def withdraw(self, principal: Principal, context: OperationContext) -> None:
         """Delete the consent. At HMRC it stays valid until it ends or the citizen ends it there."""
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if await self._consents.delete(tx, principal.account_id):
                 tx.emit(TaxConsentWithdrawn(account_id=principal.account_id, timestamp=tx.now))
 

@@ -49,9 +49,9 @@ __all__ = ["router", "simulated_pages"]
 async def begin_consent(
     consent: NamedDependency[TaxConsentService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> ConsentBegunView:
-    return await consent.start(principal, cause)
+    return await consent.start(principal, context)
 
 
 @put(
@@ -67,9 +67,9 @@ async def grant_consent(
     data: Annotated[GrantConsent, Body(examples=CONSENT_REQUESTS)],
     consent: NamedDependency[TaxConsentService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> ConsentView:
-    return await consent.grant(data, principal, cause)
+    return await consent.grant(data, principal, context)
 
 
 @get(
@@ -95,9 +95,9 @@ async def show_consent(
 async def withdraw_consent(
     consent: NamedDependency[TaxConsentService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await consent.withdraw(principal, cause)
+    await consent.withdraw(principal, context)
 
 
 CONSENT_ROUTES = (begin_consent, grant_consent, show_consent, withdraw_consent)
@@ -134,9 +134,9 @@ async def file_tax_record(
     data: Annotated[FileTaxRecord, Body(examples=TAX_RECORD_REQUESTS)],
     filing: NamedDependency[TaxRecordFiling],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> TaxRecordView:
-    return await filing.file(data, principal, cause)
+    return await filing.file(data, principal, context)
 
 
 @delete(
@@ -148,9 +148,9 @@ async def remove_tax_record(
     record_id: FromPath[UUID],
     filing: NamedDependency[TaxRecordFiling],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await filing.remove(record_id, principal, cause)
+    await filing.remove(record_id, principal, context)
 
 
 FILED_RECORD_ROUTES = (list_tax_records, file_tax_record, remove_tax_record)
@@ -169,9 +169,9 @@ async def show_tax_year(
     tax_year: FromPath[str],
     reading: NamedDependency[TaxRecordReader],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> TaxSummaryView:
-    return await reading.read_summary(tax_year, principal, cause)
+    return await reading.read_summary(tax_year, principal, context)
 
 
 @get(
@@ -186,9 +186,9 @@ async def show_tax_account(
     since: Annotated[date, QueryParameter(description="Such as `2024-04-06`.")],
     reading: NamedDependency[TaxRecordReader],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> TaxAccountView:
-    return await reading.read_account(since, principal, cause)
+    return await reading.read_account(since, principal, context)
 
 
 HMRC_RECORD_ROUTES = (show_tax_year, show_tax_account)

@@ -103,7 +103,7 @@ class TaxRecordFiling:
 
     @rerun_on_conflict
     async def file(
-        self, record: FileTaxRecord, principal: Principal, cause: OperationContext
+        self, record: FileTaxRecord, principal: Principal, context: OperationContext
     ) -> TaxRecordView:
         """Store *record* as the principal's own.
 
@@ -112,7 +112,7 @@ class TaxRecordFiling:
             AccountIsBlocked: the account was blocked during this request.
         """
         account_id = principal.account_id
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             # The lock also prevents two concurrent requests from exceeding the quota.
             if await self._accounts.lock_and_check(tx, account_id):
                 raise AccountIsBlocked
@@ -126,13 +126,15 @@ class TaxRecordFiling:
                 )
             return await self._tax_records.insert(tx, principal.account_id, record)
 
-    async def remove(self, record_id: UUID, principal: Principal, cause: OperationContext) -> None:
+    async def remove(
+        self, record_id: UUID, principal: Principal, context: OperationContext
+    ) -> None:
         """Delete one of the principal's records.
 
         Raises:
             TaxRecordNotFound: there is no such record, or it belongs to another account.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if not await self._tax_records.delete(tx, principal.account_id, record_id):
                 raise TaxRecordNotFound
 
@@ -163,7 +165,7 @@ class TaxRecordReader:
         self._account_locks = PerAccountLock()
 
     async def read_summary(
-        self, text: str, principal: Principal, cause: OperationContext
+        self, text: str, principal: Principal, context: OperationContext
     ) -> TaxSummaryView:
         """Return HMRC's summary of the tax year *text*.
 
@@ -177,12 +179,12 @@ class TaxRecordReader:
                 "tax_year", str(error), "tax_year_format", place="path"
             ) from error
         found: TaxYearSummary = await self._read(
-            principal, cause, lambda records, request: records.fetch_summary(request, year)
+            principal, context, lambda records, request: records.fetch_summary(request, year)
         )
         return summary_view(year, found)
 
     async def read_account(
-        self, since: date, principal: Principal, cause: OperationContext
+        self, since: date, principal: Principal, context: OperationContext
     ) -> TaxAccountView:
         """Return the Self Assessment account with its entries since *since*.
 
@@ -190,14 +192,14 @@ class TaxRecordReader:
             GovidError: there is no consent, or HMRC has no data.
         """
         found: SelfAssessmentAccount = await self._read(
-            principal, cause, lambda records, request: records.fetch_account(request, since)
+            principal, context, lambda records, request: records.fetch_account(request, since)
         )
         return account_view(found)
 
     async def _read(
         self,
         principal: Principal,
-        cause: OperationContext,
+        context: OperationContext,
         ask: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
     ) -> T:
         """Run *ask* for the citizen if permitted, one request per account at a time."""
@@ -206,7 +208,7 @@ class TaxRecordReader:
         require_assurance(principal, self._required_assurance)
         async with self._account_locks.acquire(principal.account_id):
             return await self._ask_with_tokens(
-                self._tax_records, self._token_provider, principal.account_id, cause, ask
+                self._tax_records, self._token_provider, principal.account_id, context, ask
             )
 
     async def _ask_with_tokens(
@@ -214,21 +216,21 @@ class TaxRecordReader:
         tax_records: TaxRecordClient,
         token_provider: ConsentTokenProvider,
         account_id: UUID,
-        cause: OperationContext,
+        context: OperationContext,
         ask: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
     ) -> T:
         """Run *ask* with the citizen's token, and with a renewed one if the first is refused."""
-        tokens = await token_provider.get(account_id, cause)
+        tokens = await token_provider.get(account_id, context)
         try:
             try:
-                return await ask(tax_records, _request(tokens, cause))
+                return await ask(tax_records, _request(tokens, context))
             except AccessTokenRefused:
                 tokens = await token_provider.get(
-                    account_id, cause, refused_generation=tokens.generation
+                    account_id, context, refused_generation=tokens.generation
                 )
-                return await ask(tax_records, _request(tokens, cause))
+                return await ask(tax_records, _request(tokens, context))
         except ReconsentRequired:
-            await token_provider.expire(account_id, tokens.generation, cause)
+            await token_provider.expire(account_id, tokens.generation, context)
             raise ConsentExpired from None
         except DataNotFound:
             raise NoTaxData from None
@@ -246,9 +248,9 @@ class TaxRecordReader:
             raise HmrcUnavailable from outage
 
 
-def _request(tokens: ActiveConsentTokens, cause: OperationContext) -> TaxRecordRequest:
+def _request(tokens: ActiveConsentTokens, context: OperationContext) -> TaxRecordRequest:
     return TaxRecordRequest(
         utr=tokens.tokens.utr,
         access_token=tokens.tokens.access_token,
-        correlation_id=cause.correlation_id,
+        correlation_id=context.correlation_id,
     )

@@ -60,10 +60,10 @@ class CleanupWorker:
 
     async def _run_batch(self, job: CleanupJob) -> int:
         """Run one batch of *job* in a transaction, unless another replica holds the lock."""
-        cause = OperationContext(
+        context = OperationContext(
             correlation_id=str(uuid7()), actor=Actor(kind="module", id="identity")
         )
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if not await try_transaction_lock(tx.driver, ADVISORY_LOCK):
                 return 0
             return await job(tx, BATCH_ROWS)

@@ -79,9 +79,9 @@ async def file_patient(
     data: Annotated[FilePatient, Body(examples=openapi_examples.PATIENT_REQUESTS)],
     patient_records: NamedDependency[PatientRecords],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> PatientView:
-    return await patient_records.file(data, principal, cause)
+    return await patient_records.file(data, principal, context)
 
 
 @delete(
@@ -94,9 +94,9 @@ async def remove_patient(
     record_id: FromPath[UUID],
     patient_records: NamedDependency[PatientRecords],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await patient_records.remove(record_id, principal, cause)
+    await patient_records.remove(record_id, principal, context)
 
 
 @post(
@@ -113,9 +113,9 @@ async def request_appointment(
     data: Annotated[RequestAppointment, Body(examples=openapi_examples.APPOINTMENT_REQUESTS)],
     requests: NamedDependency[AppointmentRequests],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> Response[AppointmentView]:
-    return appointment_response(await requests.submit(data, principal, cause))
+    return appointment_response(await requests.submit(data, principal, context))
 
 
 @get(
@@ -172,13 +172,13 @@ async def list_slots(
     availability: NamedDependency[SlotAvailability],
     quotas: NamedDependency[AccountQuotas],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
     specialty: Annotated[
         str, QueryParameter(min_length=1, max_length=100, description="Such as `Cardiology`.")
     ],
     day: Annotated[date, QueryParameter(name="date", description="A day in the UK.")],
 ) -> list[SlotView]:
-    await quotas.count_search(principal.account_id, cause)
+    await quotas.count_search(principal.account_id, context)
     return list(await availability.list_free_slots(specialty, day, principal))
 
 
@@ -197,11 +197,11 @@ async def book(
     data: Annotated[BookSlots, Body(examples=openapi_examples.BOOKING_REQUESTS)],
     bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[AppointmentView]:
     return appointment_response(
-        await bookings.book(data, idempotency_key, principal, cause), created=True
+        await bookings.book(data, idempotency_key, principal, context), created=True
     )
 
 
@@ -243,12 +243,12 @@ async def move_appointment(
     data: Annotated[MoveAppointment, Body(examples=openapi_examples.MOVE_REQUESTS)],
     bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
     if_match: IfMatch = None,
 ) -> Response[AppointmentView]:
     precondition = Precondition.from_header(if_match)
     return appointment_response(
-        await bookings.move(appointment_id, data, precondition, principal, cause)
+        await bookings.move(appointment_id, data, precondition, principal, context)
     )
 
 
@@ -267,12 +267,12 @@ async def cancel_appointment(
     appointment_id: FromPath[UUID],
     bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
     if_match: IfMatch = None,
 ) -> Response[AppointmentView]:
     precondition = Precondition.from_header(if_match)
     return appointment_response(
-        await bookings.cancel(appointment_id, precondition, principal, cause)
+        await bookings.cancel(appointment_id, precondition, principal, context)
     )
 
 

@@ -32,7 +32,7 @@ from govid.bus.events.registry import EventRegistry
 from govid.bus.metrics import BusMetrics
 
 NAME = "tests.ledger"
-CAUSE = OperationContext(correlation_id="test")
+CONTEXT = OperationContext(correlation_id="test")
 DEADLINE_SECONDS = 20
 
 
@@ -98,7 +98,7 @@ class BusFixture:
 
     async def emit(self, account: UUID, *labels: str) -> None:
         """Emit one event for each label, in one transaction."""
-        async with self.uow.begin(CAUSE) as tx:
+        async with self.uow.begin(CONTEXT) as tx:
             for label in labels:
                 tx.emit(a_request(account, label))
 

@@ -10,7 +10,7 @@ from govid.bus import BusSettings, Database, Delivery, Outage
 from govid.bus.gauges import DatabaseSample, DatabaseSampler
 from tests.backends import postgres
 from tests.integration.bus.harness import (
-    CAUSE,
+    CONTEXT,
     NAME,
     BusFixture,
     LedgerHandler,
@@ -39,7 +39,7 @@ async def handled(replica: BusFixture, count: int) -> bool:
 
 async def test_what_rolls_back_is_not_counted(replica: BusFixture) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             tx.emit(a_request(an_account(), "a"))
             raise ZeroDivisionError
     assert replica.metric_value("events_emitted_total", type=TYPE) is None

@@ -14,7 +14,7 @@ from govid.bus.runtime import Bus
 from tests.backends import cluster, postgres
 from tests.chaos.proxy import Proxy, Way
 from tests.integration.bus.harness import (
-    CAUSE,
+    CONTEXT,
     NAME,
     LedgerHandler,
     a_request,
@@ -105,7 +105,7 @@ async def test_r6_it_stops_in_time_when_database_and_kafka_have_fallen_silent(
     patience = Patience()
     bus = a_bus(settings, way, silence, patience)
     await bus.start()
-    async with bus.uow.begin(CAUSE) as tx:
+    async with bus.uow.begin(CONTEXT) as tx:
         for n in range(ACCOUNTS):
             tx.emit(a_request(an_account(), f"{n}"))
     await wait_until(lambda: all_in_work(patience))

@@ -33,7 +33,7 @@ from tests.integration.hmrc.taxpayer import (
     withdrawn_at_hmrc,
 )
 
-CAUSE = OperationContext(correlation_id="test")
+CONTEXT = OperationContext(correlation_id="test")
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
 
 
@@ -273,12 +273,12 @@ async def test_what_a_given_up_request_had_renewed_is_kept(
     await grow_old(database)
     consent_client = SlowConsentClient()
     openers = ConsentTokenProvider(uow, cast("ConsentClient", consent_client), kept(database))
-    reader = asyncio.create_task(openers.get(account_id, CAUSE))
+    reader = asyncio.create_task(openers.get(account_id, CONTEXT))
     await consent_client.asked.wait()
     reader.cancel()
     await asyncio.wait([reader])
     consent_client.may_answer.set()
-    opener = await openers.get(account_id, CAUSE)
+    opener = await openers.get(account_id, CONTEXT)
     assert reader.cancelled()
     assert (opener.tokens.access_token, opener.generation) == ("new", 2)
 
@@ -292,7 +292,7 @@ async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_
     consent_client = SlowConsentClient(is_away=True)
     reader = asyncio.create_task(
         ConsentTokenProvider(uow, cast("ConsentClient", consent_client), kept(database)).get(
-            account_id, CAUSE
+            account_id, CONTEXT
         )
     )
     await consent_client.asked.wait()
@@ -381,7 +381,7 @@ class PendingRenewal:
         )
 
     async def begin(self, account_id: UUID) -> None:
-        self.reader = asyncio.create_task(self.openers.get(account_id, CAUSE))
+        self.reader = asyncio.create_task(self.openers.get(account_id, CONTEXT))
         await self.consent_client.asked.wait()
 
     async def give_up(self) -> None:
@@ -437,10 +437,10 @@ async def test_who_is_refused_too_late_ends_no_consent_that_was_given_after_a_wi
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
 ) -> None:
     openers = ConsentTokenProvider(uow, cast("ConsentClient", SlowConsentClient()), kept(database))
-    old = await openers.get(account_id, CAUSE)
+    old = await openers.get(account_id, CONTEXT)
     await taxpayer.withdraw()
     await taxpayer.consent()
-    await openers.expire(account_id, old.generation, CAUSE)
+    await openers.expire(account_id, old.generation, CONTEXT)
     assert (await taxpayer.read()).status_code == 200
 
 
@@ -448,7 +448,7 @@ async def test_what_comes_late_revives_what_a_person_took_for_lapsed_meanwhile(
     taxpayer: Taxpayer, renewing: PendingRenewal, database: Database, account_id: UUID
 ) -> None:
     # The first to renew was frozen after HMRC had answered; whoever came next was refused.
-    await renewing.openers.expire(account_id, 1, CAUSE)
+    await renewing.openers.expire(account_id, 1, CONTEXT)
     await renewing.end()
     assert (await taxpayer.status())["status"] == "granted"
     assert [kind for kind, _ in await published(database)] == [

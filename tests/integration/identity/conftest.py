@@ -57,7 +57,7 @@ from govid.identity.verification.requests import VerificationRequests, Verificat
 from govid.identity.verification.results import EvidenceStore, VerificationResultHandler
 
 PASSWORD = "password123"
-CAUSE = OperationContext(correlation_id="test", actor=Actor(kind="anonymous"))
+CONTEXT = OperationContext(correlation_id="test", actor=Actor(kind="anonymous"))
 SETTINGS = IdentitySettings(
     issuer="https://govid.example",
     argon2_time_cost=2,
@@ -92,17 +92,17 @@ class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
     authenticate: Callable[[str], Awaitable[Principal]]
 
     async def register(self, **changes: Any) -> UserView:
-        return await self.registration.register(a_registration(**changes), CAUSE)
+        return await self.registration.register(a_registration(**changes), CONTEXT)
 
     async def login(self, email: str = "ada@example.com", password: str = PASSWORD) -> str:
-        view = await self.sign_in.login(Login(email=email, password=password), CAUSE)
+        view = await self.sign_in.login(Login(email=email, password=password), CONTEXT)
         return view.access_token
 
     async def begin(self, email: str = "ada@example.com", password: str = PASSWORD) -> GrantView:
-        return await self.sign_in.login_refreshable(Login(email=email, password=password), CAUSE)
+        return await self.sign_in.login_refreshable(Login(email=email, password=password), CONTEXT)
 
     async def refresh(self, token: str, client_id: str = "govid") -> GrantView:
-        return await self.renewal.rotate(Refresh(refresh_token=token, client_id=client_id), CAUSE)
+        return await self.renewal.rotate(Refresh(refresh_token=token, client_id=client_id), CONTEXT)
 
     async def account(self, account_id: UUID) -> dict[str, Any]:
         query = "SELECT * FROM identity.account WHERE id = $1"

@@ -9,7 +9,7 @@ from govid.identity.cleanup import CleanupJob
 from govid.identity.repository.accounts import IdentifierClaimRepository
 from govid.identity.repository.one_time_tokens import OneTimeTokens
 from govid.identity.sessions.expiry import SessionExpiry
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 ROWS = 50
 FILL = {
@@ -67,7 +67,7 @@ async def test_a_round_reads_nothing_where_nothing_is_due(
     view = await identity.register()
     await identity.database.reads.execute(FILL[what], view.id, ROWS)
     table, job = JOBS[what]
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         # The plan that a table has once it is large.
         await tx.driver.execute("SET LOCAL enable_seqscan = off")
         await tx.driver.execute("SET LOCAL enable_bitmapscan = off")

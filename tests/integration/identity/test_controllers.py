@@ -11,7 +11,7 @@ from litestar.di import Provide
 
 from govid import identity
 from govid.bus import Database, OperationContext, Principal, SystemClock
-from tests.integration.identity.conftest import CAUSE, SETTINGS, build_uow
+from tests.integration.identity.conftest import CONTEXT, SETTINGS, build_uow
 
 EXAMPLE = {
     "email": "test.nin@example.com",
@@ -38,14 +38,14 @@ def app(built: identity.Identity) -> Litestar:
     async def principal(request: Request) -> Principal:  # type: ignore[type-arg]  # bare
         return await built.authenticate(request.headers["authorization"].removeprefix("Bearer "))
 
-    def cause() -> OperationContext:
-        return CAUSE
+    def context() -> OperationContext:
+        return CONTEXT
 
     return Litestar(
         list(built.module.routes),  # type: ignore[arg-type]  # the bus does not know routers
         dependencies={
             "principal": Provide(principal),
-            "cause": Provide(cause, sync_to_thread=False),
+            "context": Provide(context, sync_to_thread=False),
         },
     )
 

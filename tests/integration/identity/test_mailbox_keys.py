@@ -8,7 +8,7 @@ import pytest
 
 from govid.identity.errors import EmailTaken, InvalidCredentials
 from govid.identity.repository.reviews import rewrite_mailbox_keys
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 STRASSE = "straße@example.com"
 FOLDED = "strasse@example.com"
@@ -79,8 +79,8 @@ async def test_b9_an_operator_finds_the_account_by_its_own_address_only(
     identity: IdentityFixture,
 ) -> None:
     account_id = await stored_by_an_earlier_release(identity, STRASSE, FOLDED)
-    assert await identity.administration.find_by_email(STRASSE, CAUSE) == [account_id]
-    assert await identity.administration.find_by_email(FOLDED, CAUSE) == []
+    assert await identity.administration.find_by_email(STRASSE, CONTEXT) == [account_id]
+    assert await identity.administration.find_by_email(FOLDED, CONTEXT) == []
 
 
 async def test_b9_a_collision_keeps_its_key_and_is_reviewed_once(

@@ -16,7 +16,7 @@ from govid.identity.repository.life_events import LifeEventRepository
 from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.settings import ThrottleSettings
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 OLD, NEW = b"k" * 32, b"n" * 32
 NEW_ID = key_id(NEW, "pseudonym")
@@ -57,7 +57,7 @@ async def test_c11_a_notice_of_the_earlier_key_meets_a_registration_and_is_rewri
     holders, history = AccountStatusRepository(), LifeEventRepository(NEW_ID)
     precedents = PriorNoticeCheck(holders, history, rotated())
     view = await identity.register(email="eve@example.com", identifier_value="AB123457C")
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         await precedents.run(tx, view.id, IdentifierType.NIN, "AB123456A")
     row = await identity.account(view.id)
     assert row["contra_indicators"] == ["notice_before_registration"]
@@ -71,7 +71,7 @@ async def test_c11_attempts_of_the_earlier_key_count(identity: IdentityFixture) 
     await identity.register()
     await identity.register(email="eve@example.com", identifier_value="AB123457C")
     attempts = VerificationAttemptRepository(NEW_ID)
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         digest = rotated().for_identifier(IdentifierType.NIN, "AB123456B")
         spent: Any = await attempts.count_used(tx, uuid7(), digest)
     query = "SELECT count(*) FROM identity.verification_attempt WHERE identifier_key_id = $1"
@@ -84,7 +84,7 @@ async def test_c11_a_lock_of_the_earlier_key_still_holds(
 ) -> None:
     old, new = (PseudonymGenerator(key).for_value("throttle:ada@example.com") for key in (OLD, NEW))
     await database.reads.execute(LOCKED, old)
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         await AttemptRepository().merge_older(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 3, 1, True)]
 
@@ -95,7 +95,7 @@ async def test_c11_a_lock_that_is_there_already_is_not_replaced(
     old, new = (PseudonymGenerator(key).for_value("throttle:ada@example.com") for key in (OLD, NEW))
     await database.reads.execute(LOCKED, old)
     await database.reads.execute(LOCKED.replace("3, 1", "0, 2"), new)
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         await AttemptRepository().merge_older(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 0, 2, True)]
 
@@ -119,9 +119,9 @@ async def test_c11_attempts_under_the_earlier_key_fill_the_count_of_the_new_one(
 
     async def is_locked(under: LoginThrottle) -> bool:
         attempt, _ = await under.begin(
-            LoginFlow.RESET, subject, CAUSE, nothing, by_network=by_network
+            LoginFlow.RESET, subject, CONTEXT, nothing, by_network=by_network
         )
-        async with identity.uow.begin(CAUSE) as tx:
+        async with identity.uow.begin(CONTEXT) as tx:
             await under.record_failure(tx, attempt)
         return attempt.is_locked
 

@@ -14,7 +14,7 @@ from govid.hmrc.errors import HmrcUnavailable, NoTaxData
 from govid.hmrc.repository import ConsentTokens
 from govid.hmrc.tax_records import PerAccountLock, TaxRecordReader
 
-CAUSE = OperationContext(correlation_id="test")
+CONTEXT = OperationContext(correlation_id="test")
 SINCE = date(2024, 4, 6)
 DEADLINE_SECONDS = 10
 
@@ -76,7 +76,7 @@ def citizen() -> Principal:
 
 async def reads(reading: TaxRecordReader, principal: Principal) -> None:
     with pytest.raises(NoTaxData):
-        await reading.read_account(SINCE, principal, CAUSE)
+        await reading.read_account(SINCE, principal, CONTEXT)
 
 
 async def test_what_one_citizen_reads_is_asked_for_one_by_one(

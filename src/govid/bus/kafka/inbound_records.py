@@ -179,12 +179,12 @@ class InboundRecordParser:
             except (msgspec.DecodeError, RecursionError):
                 # A member that the struct ignores holds a value that cannot be encoded again.
                 raise UnreadableRecord("not-json") from None
-        cause = OperationContext(
+        context = OperationContext(
             correlation_id=attributes.correlation_id or str(uuid4()),
             actor=Actor(kind="external", id=topic.value),
             traceparent=attributes.traceparent,
         )
-        envelope = self._envelopes.build(event, cause, datetime.now(UTC))
+        envelope = self._envelopes.build(event, context, datetime.now(UTC))
         return msgspec.structs.replace(envelope, payload=value)
 
     def _identity(

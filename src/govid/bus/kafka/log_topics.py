@@ -246,11 +246,11 @@ class LogTopics:
     def _build_envelope(self, entry: LogEntry) -> EventEnvelope:
         event = entry.event
         account = getattr(event, "user_id", None)
-        cause = OperationContext(
+        context = OperationContext(
             correlation_id=event.correlation_id,
             actor=Actor(kind="account" if account else "anonymous", id=account),
         )
         # Keep the id that Kafka may have seen already, so that consumers recognise the duplicate.
         return msgspec.structs.replace(
-            self._sealer.build(event, cause, event.timestamp), id=entry.id
+            self._sealer.build(event, context, event.timestamp), id=entry.id
         )

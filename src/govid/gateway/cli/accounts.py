@@ -153,7 +153,7 @@ async def _reset_attempts(selector: AccountSelector, options: OperatorOptions) -
                 _FORGIVE_QUESTION.format(spent.by_account, spent.for_identifier), yes=options.yes
             )
             spent = await services.attempt_reset.reset(
-                account_id, reason=options.reason, cause=context
+                account_id, reason=options.reason, context=context
             )
         options.output.print_mapping(
             {
@@ -209,7 +209,7 @@ async def _release_identifier(
             confirmed = found.status is AccountStatus.VERIFIED
             confirm(_VERIFIED_QUESTION if confirmed else _RELEASE_QUESTION, yes=options.yes)
             await services.claim_release.release(
-                account_id, reason=options.reason, cause=context, verified=verified
+                account_id, reason=options.reason, context=context, verified=verified
             )
         options.output.print_mapping(
             {
@@ -367,7 +367,7 @@ async def _apply_change(
                 account_command.kind,
                 account_id,
                 reason=options.reason,
-                cause=context,
+                context=context,
                 reverse_death=reverse_death,
             )
         options.output.print_mapping(

@@ -21,10 +21,10 @@ class SimulatedDeathNotices:
     async def run(self) -> None:
         """Wait, publish the notice, and end."""
         await asyncio.sleep(self._delay_seconds)
-        cause = OperationContext(
+        context = OperationContext(
             correlation_id=str(uuid7()), actor=Actor(kind="module", id="hmrc.deaths")
         )
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             tx.emit(
                 DeathNotified(
                     identifier_type=IdentifierType.NIN,

@@ -69,17 +69,17 @@ class AccountAdministration:
         self._digests = digests
 
     @rerun_on_conflict
-    async def find_by_email(self, text: str, cause: OperationContext) -> Sequence[UUID]:
+    async def find_by_email(self, text: str, context: OperationContext) -> Sequence[UUID]:
         """Return the accounts with this address."""
         try:
             address = canonical_email(normalise_email(text))
         except FieldError:
             return ()
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             return await self._account_status.fetch_by_email(tx, address)
 
     @rerun_on_conflict
-    async def find_by_identifier(self, text: str, cause: OperationContext) -> Sequence[UUID]:
+    async def find_by_identifier(self, text: str, context: OperationContext) -> Sequence[UUID]:
         """Return the accounts that have this identifier, of either type.
 
         The last letter of a National Insurance number may be missing, because it does not
@@ -91,18 +91,18 @@ class AccountAdministration:
                 key = parse_identity_key(kind, text, prototype_form=True)
             except ValueError:
                 continue
-            async with self._uow.begin(cause) as tx:
+            async with self._uow.begin(context) as tx:
                 return await self._account_status.fetch_by_identifier(tx, kind, key)
         return ()
 
     @rerun_on_conflict
-    async def fetch_report(self, account_id: UUID, cause: OperationContext) -> AccountReport:
+    async def fetch_report(self, account_id: UUID, context: OperationContext) -> AccountReport:
         """Return the account's status and history.
 
         Raises:
             AccountNotFound: there is no such account.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             account = await self._account_status.fetch_status(tx, account_id)
             if account is None:
                 raise AccountNotFound
@@ -119,10 +119,10 @@ class AccountAdministration:
         account_id: UUID,
         *,
         reason: str,
-        cause: OperationContext,
+        context: OperationContext,
         reverse_death: bool = False,
     ) -> None:
-        """Block or restore the account; the operator is the actor of *cause*.
+        """Block or restore the account; the operator is the actor of *context*.
 
         The event time of the action is later than that of all stored notices, even if a notice
         came from a clock that is ahead. So the decision of an operator takes effect now. With
@@ -135,7 +135,7 @@ class AccountAdministration:
             DeathNoticeInForce: *reverse_death* is false and a notice of death is in force, even if
                 an operator blocked the account first.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             holder = await self._account_status.lock_account(tx, account_id)
             if holder is None:
                 raise AccountNotFound
@@ -152,7 +152,7 @@ class AccountAdministration:
                 identifier_type=holder.identifier_type,
                 identifier_digest=digest.current if digest else None,
                 occurred_at=occurred_at,
-                operator=cause.actor.id or cause.actor.kind,
+                operator=context.actor.id or context.actor.kind,
                 stated_reason=reason,
             )
             await self._status_service.apply_notice(tx, notice, now=occurred_at, holder=holder)
@@ -212,29 +212,29 @@ class AttemptReset:
         self._digests = digests
 
     @rerun_on_conflict
-    async def preview(self, account_id: UUID, cause: OperationContext) -> UsedAttempts:
+    async def preview(self, account_id: UUID, context: OperationContext) -> UsedAttempts:
         """Return the numbers of used attempts; change nothing.
 
         Raises:
             AccountNotFound: there is no such account.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             holder = await self._lock(tx, account_id)
             return await self._count_spent(tx, holder)
 
     @rerun_on_conflict
     async def reset(
-        self, account_id: UUID, *, reason: str, cause: OperationContext
+        self, account_id: UUID, *, reason: str, context: OperationContext
     ) -> UsedAttempts:
         """Reset all used attempts and return their numbers before the reset.
 
-        The event names the operator, who is the actor of *cause*, and the *reason*.
+        The event names the operator, who is the actor of *context*, and the *reason*.
 
         Raises:
             AccountNotFound: there is no such account.
             NoAttemptsUsed: no attempt has been used.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             holder = await self._lock(tx, account_id)
             spent = await self._count_spent(tx, holder)
             reset_count = await self._attempts.reset_used(
@@ -246,7 +246,7 @@ class AttemptReset:
                 VerificationAttemptsForgiven(
                     account_id=account_id,
                     attempts=reset_count,
-                    operator=cause.actor.id or cause.actor.kind,
+                    operator=context.actor.id or context.actor.kind,
                     stated_reason=reason,
                     timestamp=tx.now,
                 )

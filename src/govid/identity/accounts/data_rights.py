@@ -67,7 +67,7 @@ class AccountClosure:
         self._facts = facts
         self._attempts = attempts
 
-    async def close(self, password: str, principal: Principal, cause: OperationContext) -> None:
+    async def close(self, password: str, principal: Principal, context: OperationContext) -> None:
         """Close the principal's account. This cannot be undone.
 
         Raises:
@@ -75,8 +75,8 @@ class AccountClosure:
             SignInBusy: the queue for password hashing is full.
         """
         async with (
-            self._reauthentication.require_password(principal, password, cause) as proof,
-            self._uow.begin(cause) as tx,
+            self._reauthentication.require_password(principal, password, context) as proof,
+            self._uow.begin(context) as tx,
         ):
             account = await self._reauthentication.confirm(tx, proof)
             # Security e-mails that are not sent yet stay: a thief may be closing the account.
@@ -173,7 +173,7 @@ class DataExport:
         self._running: set[UUID] = set()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_EXPORTS)
 
-    async def start(self, principal: Principal, cause: OperationContext) -> ExportStream:
+    async def start(self, principal: Principal, context: OperationContext) -> ExportStream:
         """Return the JSON of `ExportView` in chunks, when an export slot is free.
 
         The slot is released when the stream ends, also if the client disconnects.
@@ -183,17 +183,17 @@ class DataExport:
                 of the account is used.
             ExportsBusy: no slot became free within `WAIT_SECONDS`.
         """
-        stream = self._stream(principal, cause)
+        stream = self._stream(principal, context)
         # The first chunk is made here, so that an error is still a problem document.
         first = await anext(stream)
         return ExportStream(first, stream)
 
     async def _stream(
-        self, principal: Principal, cause: OperationContext
+        self, principal: Principal, context: OperationContext
     ) -> AsyncGenerator[bytes, None]:
         account_id = principal.account_id
         async with self._export_slot(account_id):
-            await self._count(account_id, cause)
+            await self._count(account_id, context)
             head, tail = await self._encode_own_data(account_id)
             yield head
             for number, (name, records) in enumerate(self._departments.items()):
@@ -221,10 +221,10 @@ class DataExport:
         finally:
             self._running.discard(account_id)
 
-    async def _count(self, account_id: UUID, cause: OperationContext) -> None:
+    async def _count(self, account_id: UUID, context: OperationContext) -> None:
         if not self._most_per_hour:
             return
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self._counters.consume_or_raise(
                 tx,
                 QuotaRule(

@@ -56,7 +56,7 @@ class EmailAddressService:
         self._pseudonyms = pseudonyms
         self._accepts_unicode = accepts_unicode
 
-    async def request_confirmation(self, principal: Principal, cause: OperationContext) -> None:
+    async def request_confirmation(self, principal: Principal, context: OperationContext) -> None:
         """Send a confirmation link to the principal's own address.
 
         Raises:
@@ -64,7 +64,7 @@ class EmailAddressService:
             TooManyAttempts: the daily quota of the account is used.
         """
         self._email_outbox.require_transport()
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             account = await self._accounts.lock(tx, principal.account_id, write=False)
             if account is not None:
                 await self._count(tx, account)
@@ -77,7 +77,7 @@ class EmailAddressService:
                 )
 
     async def request_change(
-        self, request: ChangeEmail, principal: Principal, cause: OperationContext
+        self, request: ChangeEmail, principal: Principal, context: OperationContext
     ) -> None:
         """Send a confirmation link to the new address and notify the old one.
 
@@ -96,8 +96,8 @@ class EmailAddressService:
         except FieldError as fault:
             raise InvalidRequest.for_field("email", str(fault), fault.kind) from None
         async with (
-            self._reauthentication.require_password(principal, request.password, cause) as proof,
-            self._uow.begin(cause) as tx,
+            self._reauthentication.require_password(principal, request.password, context) as proof,
+            self._uow.begin(context) as tx,
         ):
             account = await self._reauthentication.confirm(tx, proof)
             await self._count(tx, account)
@@ -108,14 +108,14 @@ class EmailAddressService:
             tx.emit(EmailChangeRequested(account_id=account.id, timestamp=tx.now))
 
     @rerun_on_conflict
-    async def confirm(self, token: str, cause: OperationContext) -> None:
+    async def confirm(self, token: str, context: OperationContext) -> None:
         """Use the one-time token: confirm the address, or change to the new one.
 
         Raises:
             LinkIsSpent: the token was used, has expired, or the account is blocked.
             EmailTaken: another account has taken the new address in the meantime.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             target = await self._one_time_tokens.find(tx, TokenPurpose.EMAIL, token)
             if target is None:
                 raise LinkIsSpent

@@ -112,7 +112,7 @@ class ClaimRelease:
 
     @rerun_on_conflict
     async def preview(
-        self, account_id: UUID, cause: OperationContext, *, verified: bool = False
+        self, account_id: UUID, context: OperationContext, *, verified: bool = False
     ) -> ReleasePreview:
         """Return how the status of the account would change; change nothing.
 
@@ -120,7 +120,7 @@ class ClaimRelease:
             AccountNotFound, BlockedAccountKeepsIdentifier, IdentifierIsVerified, NothingToRelease:
                 `release` would raise the same error.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             account = await self._account_status.fetch_status(tx, account_id)
             if account is None:
                 raise AccountNotFound
@@ -132,11 +132,11 @@ class ClaimRelease:
 
     @rerun_on_conflict
     async def release(
-        self, account_id: UUID, *, reason: str, cause: OperationContext, verified: bool = False
+        self, account_id: UUID, *, reason: str, context: OperationContext, verified: bool = False
     ) -> None:
         """Release the identifier of the account; with *verified* also a confirmed one.
 
-        The event names the operator, who is the actor of *cause*, and the *reason*.
+        The event names the operator, who is the actor of *context*, and the *reason*.
 
         Raises:
             AccountNotFound: there is no such account.
@@ -144,7 +144,7 @@ class ClaimRelease:
             IdentifierIsVerified: a department has confirmed it, and *verified* is false.
             NothingToRelease: the account has no identifier.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             holder = await self._account_status.lock_account(tx, account_id)
             if holder is None:
                 raise AccountNotFound
@@ -160,7 +160,7 @@ class ClaimRelease:
                 AccountIdentifierReleased(
                     account_id=account_id,
                     identifier_type=released.identifier_type,
-                    operator=cause.actor.id or cause.actor.kind,
+                    operator=context.actor.id or context.actor.kind,
                     stated_reason=reason,
                     timestamp=tx.now,
                 )

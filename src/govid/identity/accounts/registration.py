@@ -41,7 +41,7 @@ class Registration:
         self._facts = facts
         self._verification_requests = verification_requests
 
-    async def register(self, request: Register, cause: OperationContext) -> UserView:
+    async def register(self, request: Register, context: OperationContext) -> UserView:
         """Register an account that waits for verification. Does not begin a session.
 
         Raises:
@@ -57,20 +57,20 @@ class Registration:
             registration.email_canonical,
             registration.identifier_type,
             registration.identifier_value,
-            cause,
+            context,
         ) as quota_use:
-            requester = HashRequester.from_context(cause, registration.email_canonical)
+            requester = HashRequester.from_context(context, registration.email_canonical)
             password_hash = await self._passwords.hash(registration.password, requester)
-            return await self._create(registration, password_hash, quota_use, cause)
+            return await self._create(registration, password_hash, quota_use, context)
 
     async def _create(
         self,
         registration: ValidRegistration,
         password_hash: str,
         quota_use: QuotaUse,
-        cause: OperationContext,
+        context: OperationContext,
     ) -> UserView:
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             view = UserView(
                 id=uuid7(),
                 email=registration.email,

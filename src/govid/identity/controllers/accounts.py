@@ -28,9 +28,9 @@ from govid.identity.verification.requests import VerificationRetry
 async def register(
     data: Annotated[Register, Body(examples=openapi_examples.REGISTRATIONS)],
     registration: NamedDependency[Registration],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> UserView:
-    return await registration.register(data, cause)
+    return await registration.register(data, context)
 
 
 @get(
@@ -74,9 +74,9 @@ async def verify(
     data: Annotated[Verify, Body(examples=openapi_examples.VERIFICATIONS)],
     retry: NamedDependency[VerificationRetry],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> UserView:
-    return await retry.start(data, principal, cause)
+    return await retry.start(data, principal, context)
 
 
 def verification_router(retry: VerificationRetry) -> Router:
@@ -101,9 +101,9 @@ def verification_router(retry: VerificationRetry) -> Router:
 async def export_data(
     export: NamedDependency[DataExport],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> Stream:
-    return Stream(await export.start(principal, cause), media_type="application/json")
+    return Stream(await export.start(principal, context), media_type="application/json")
 
 
 @delete(
@@ -121,9 +121,9 @@ async def close_account(
     data: Annotated[CloseAccount, Body(examples=openapi_examples.CLOSURES)],
     closure: NamedDependency[AccountClosure],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await closure.close(data.password, principal, cause)
+    await closure.close(data.password, principal, context)
 
 
 def data_rights_router(export: DataExport, closure: AccountClosure) -> Router:

@@ -38,9 +38,9 @@ from govid.identity.schemas import (
 async def login(
     data: Annotated[Login, Body(examples=openapi_examples.LOGINS)],
     sign_in: NamedDependency[SignIn],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> TokenView:
-    return await sign_in.login(data, cause)
+    return await sign_in.login(data, context)
 
 
 def login_router(sign_in: SignIn) -> Router:
@@ -85,9 +85,9 @@ async def change_password(
     data: Annotated[ChangePassword, Body(examples=openapi_examples.PASSWORD_CHANGES)],
     password_change: NamedDependency[PasswordChange],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await password_change.change(data, principal, cause)
+    await password_change.change(data, principal, context)
 
 
 @post(
@@ -102,9 +102,9 @@ async def change_password(
 async def request_reset(
     data: Annotated[RequestReset, Body(examples=openapi_examples.RESETS)],
     password_reset: NamedDependency[PasswordReset],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> NotedView:
-    await password_reset.request(data.email, cause)
+    await password_reset.request(data.email, context)
     return RESET_NOTED
 
 
@@ -119,9 +119,9 @@ async def request_reset(
 async def confirm_reset(
     data: Annotated[ConfirmReset, Body(examples=openapi_examples.RESET_CONFIRMATIONS)],
     password_reset: NamedDependency[PasswordReset],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await password_reset.confirm(data, cause)
+    await password_reset.confirm(data, context)
 
 
 def password_router(
@@ -154,9 +154,9 @@ LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a 
 async def ask_confirmation(
     email_address: NamedDependency[EmailAddressService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> NotedView:
-    await email_address.request_confirmation(principal, cause)
+    await email_address.request_confirmation(principal, context)
     return LINK_NOTED
 
 
@@ -176,9 +176,9 @@ async def change_email(
     data: Annotated[ChangeEmail, Body(examples=openapi_examples.EMAIL_CHANGES)],
     email_address: NamedDependency[EmailAddressService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> NotedView:
-    await email_address.request_change(data, principal, cause)
+    await email_address.request_change(data, principal, context)
     return LINK_NOTED
 
 
@@ -193,9 +193,9 @@ async def change_email(
 async def confirm_email(
     data: Annotated[ConfirmEmail, Body(examples=openapi_examples.EMAIL_CONFIRMATIONS)],
     email_address: NamedDependency[EmailAddressService],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await email_address.confirm(data.token, cause)
+    await email_address.confirm(data.token, context)
 
 
 def email_router(email_address: EmailAddressService) -> Router:

@@ -37,9 +37,9 @@ Cursor = Annotated[
 async def begin_session(
     data: Annotated[Login, Body(examples=openapi_examples.LOGINS)],
     sign_in: NamedDependency[SignIn],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> GrantView:
-    return await sign_in.login_refreshable(data, cause)
+    return await sign_in.login_refreshable(data, context)
 
 
 @post(
@@ -57,9 +57,9 @@ async def begin_session(
 async def refresh(
     data: Annotated[Refresh, Body(examples=openapi_examples.REFRESHES)],
     rotation: NamedDependency[RefreshTokenRotation],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> GrantView:
-    return await rotation.rotate(data, cause)
+    return await rotation.rotate(data, context)
 
 
 @post(
@@ -72,9 +72,9 @@ async def refresh(
 async def logout(
     revoker: NamedDependency[SessionRevoker],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await revoker.logout(principal, cause)
+    await revoker.logout(principal, context)
 
 
 @post(
@@ -87,9 +87,9 @@ async def logout(
 async def logout_all(
     revoker: NamedDependency[SessionRevoker],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await revoker.logout_all(principal, cause)
+    await revoker.logout_all(principal, context)
 
 
 @get(
@@ -105,11 +105,11 @@ async def list_sessions(
     request: Request[Any, Any, Any],
     sessions: NamedDependency[SessionListing],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[list[SessionView]]:
-    page = await sessions.list_own(principal, cause, limit=limit, after=cursor)
+    page = await sessions.list_own(principal, context, limit=limit, after=cursor)
     return Response(list(page.items), headers=page.headers(request.url.path))
 
 
@@ -124,9 +124,9 @@ async def end_session(
     session_id: FromPath[UUID],
     revoker: NamedDependency[SessionRevoker],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[OperationContext],
+    context: NamedDependency[OperationContext],
 ) -> None:
-    await revoker.revoke_other(principal, session_id, cause)
+    await revoker.revoke_other(principal, session_id, context)
 
 
 def session_router(

@@ -37,9 +37,9 @@ class HashRequester(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
     @classmethod
-    def from_context(cls, cause: OperationContext, name: str) -> Self:
+    def from_context(cls, context: OperationContext, name: str) -> Self:
         """Return the requester for an account *name* and the address of an operation context."""
-        return cls(networks=client_networks(cause.client_address), name=name)
+        return cls(networks=client_networks(context.client_address), name=name)
 
     @property
     def groups(self) -> tuple[RequesterGroup, ...]:

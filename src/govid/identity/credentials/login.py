@@ -53,20 +53,20 @@ class SignIn:
         self._session_issuer = session_issuer
         self._throttle = throttle
 
-    async def login(self, request: Login, cause: OperationContext) -> TokenView:
+    async def login(self, request: Login, context: OperationContext) -> TokenView:
         """Return the only token of a new session. Raises the errors of `_authenticate`."""
         issuer = self._session_issuer
-        return issuer.build_token_view(await self._authenticate(request, cause, issuer.issue))
+        return issuer.build_token_view(await self._authenticate(request, context, issuer.issue))
 
-    async def login_refreshable(self, request: Login, cause: OperationContext) -> GrantView:
+    async def login_refreshable(self, request: Login, context: OperationContext) -> GrantView:
         """Return the tokens of a new refreshable session. Raises the errors of `_authenticate`."""
         issuer = self._session_issuer
         return issuer.build_grant_view(
-            await self._authenticate(request, cause, issuer.issue_refreshable)
+            await self._authenticate(request, context, issuer.issue_refreshable)
         )
 
     async def _authenticate(
-        self, request: Login, cause: OperationContext, create_session: SessionFactory[S]
+        self, request: Login, context: OperationContext, create_session: SessionFactory[S]
     ) -> S:
         """Create a session of the account with this address and password.
 
@@ -79,20 +79,20 @@ class SignIn:
             SignInBusy: the queue of password hashing is full or too slow.
         """
         address = canonical_email_or_empty(request.email)
-        requester = HashRequester.from_context(cause, address)
+        requester = HashRequester.from_context(context, address)
         attempt, known = await self._throttle.begin(
             LoginFlow.SIGN_IN,
             address,
-            cause,
+            context,
             lambda tx: self._accounts.find_credentials(tx, address),
         )
         found = None if attempt.is_locked else known
         for _ in range(MAX_CHECKS):
-            async with self._throttle.exempt(attempt, cause):
+            async with self._throttle.exempt(attempt, context):
                 verified = await self._verify(found, request.password, requester)
             if verified is None:
                 break
-            async with self._uow.begin(cause) as tx:
+            async with self._uow.begin(context) as tx:
                 found = await self._accounts.lock_credentials(
                     tx, verified.account_id, write=verified.is_outdated
                 )
@@ -103,7 +103,7 @@ class SignIn:
                     return await self._complete(tx, attempt, verified, create_session)
                 await self._record_blocked(tx, attempt, verified.account_id)
             raise AccountIsBlocked
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self._record_failure(tx, attempt, known)
         raise InvalidCredentials
 

@@ -47,7 +47,7 @@ class PasswordChange:
         self._email_outbox = email_outbox
 
     async def change(
-        self, request: ChangePassword, principal: Principal, cause: OperationContext
+        self, request: ChangePassword, principal: Principal, context: OperationContext
     ) -> None:
         """Change the password; every client of the account must sign in again.
 
@@ -65,11 +65,11 @@ class PasswordChange:
         except FieldError as fault:
             raise InvalidRequest.for_field("password", str(fault), fault.kind) from None
         async with self._reauthentication.require_password(
-            principal, request.current_password, cause
+            principal, request.current_password, context
         ) as proof:
-            requester = HashRequester.from_context(cause, str(principal.account_id))
+            requester = HashRequester.from_context(context, str(principal.account_id))
             password_hash = await self._passwords.hash(password, requester)
-            async with self._uow.begin(cause) as tx:
+            async with self._uow.begin(context) as tx:
                 account = await self._reauthentication.confirm(tx, proof)
                 await self._accounts.set_password(tx, account.id, password_hash)
                 await self._session_revoker.revoke_all(tx, account.id, reason=CHANGE_REASON)
@@ -114,7 +114,7 @@ class PasswordReset:
         self._throttle = throttle
         self._email_outbox = email_outbox
 
-    async def request(self, email: str, cause: OperationContext) -> None:
+    async def request(self, email: str, context: OperationContext) -> None:
         """Send a reset link to the account with this address.
 
         No e-mail is sent if the address is unknown, its account is blocked or it was used for too
@@ -129,11 +129,11 @@ class PasswordReset:
         attempt, found = await self._throttle.begin(
             LoginFlow.RESET,
             subject,
-            cause,
+            context,
             partial(self._accounts.find_by_email, email_canonical=subject),
             by_network=True,
         )
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             first = await self._email_outbox.claim_first_of_hour(tx, EmailKind.RESET, subject)
             due = _if_not_blocked(found) if first or not attempt.is_locked else None
             # The e-mail goes to the stored address, never to the submitted one.
@@ -149,7 +149,7 @@ class PasswordReset:
             # Each request counts as a failure, because each may put an e-mail into an inbox.
             await self._throttle.record_failure(tx, attempt, account_id)
 
-    async def confirm(self, request: ConfirmReset, cause: OperationContext) -> None:
+    async def confirm(self, request: ConfirmReset, context: OperationContext) -> None:
         """Set the new password; revoke all sessions and one-time tokens, and end a login lockout.
 
         Raises:
@@ -157,16 +157,16 @@ class PasswordReset:
             Invalid: the new password breaks a rule; the token stays valid.
             SignInBusy: the queue of password hashing is full or too slow.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             target = await self._one_time_tokens.find(tx, TokenPurpose.RESET, request.token)
             account = None if target is None else await self._accounts.find(tx, target.account_id)
         if target is None or account is None:
             raise LinkIsSpent
         password_hash = await self._passwords.hash(
             self._validated(request.password, account),
-            HashRequester.from_context(cause, str(account.id)),
+            HashRequester.from_context(context, str(account.id)),
         )
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             account = _if_not_blocked(await self._accounts.lock(tx, account.id, write=True))
             if account is None or account.email != target.address:
                 raise LinkIsSpent

@@ -45,7 +45,7 @@ class Reauthentication:
 
     @asynccontextmanager
     async def require_password(
-        self, principal: Principal, password: str, cause: OperationContext
+        self, principal: Principal, password: str, context: OperationContext
     ) -> AsyncIterator[PasswordProof]:
         """Run the block with the proof that *password* is the principal's.
 
@@ -60,14 +60,14 @@ class Reauthentication:
         attempt, account = await self._throttle.begin(
             LoginFlow.REAUTHENTICATION,
             str(principal.account_id),
-            cause,
+            context,
             partial(self._accounts.find, account_id=principal.account_id),
         )
-        requester = HashRequester.from_context(cause, str(principal.account_id))
-        async with self._throttle.exempt(attempt, cause):
+        requester = HashRequester.from_context(context, str(principal.account_id))
+        async with self._throttle.exempt(attempt, context):
             stored = None if account is None or attempt.is_locked else account.password_hash
             if not await self._passwords.verify(stored, password, requester) or account is None:
-                async with self._uow.begin(cause) as tx:
+                async with self._uow.begin(context) as tx:
                     await self._throttle.record_failure(tx, attempt, principal.account_id)
                 raise PasswordNotConfirmed
             yield PasswordProof(account=account, attempt=attempt)

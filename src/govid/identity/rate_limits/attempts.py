@@ -162,7 +162,7 @@ class LoginThrottle:
         self,
         flow: LoginFlow,
         subject: str,
-        cause: OperationContext,
+        context: OperationContext,
         read: Callable[[Transaction], Awaitable[T]],
         *,
         by_network: bool = False,
@@ -179,14 +179,14 @@ class LoginThrottle:
         Raises:
             TooManyAttempts: the client network has failed too often, or the wait was too long.
         """
-        name = f"{subject}:{client_network(cause.client_address)}" if by_network else subject
+        name = f"{subject}:{client_network(context.client_address)}" if by_network else subject
         bucket = self._pseudonyms.for_value(f"throttle:{name}")
         slot = AttemptSlot(flow=flow, bucket=bucket, ticket=uuid4().hex)
-        network = self._network_quota(cause)
+        network = self._network_quota(context)
         try:
             async with self._queue.wait_in_line(_queue_key(slot), WAIT_SECONDS) as turn:
                 while True:
-                    async with self._uow.begin(cause) as tx:
+                    async with self._uow.begin(context) as tx:
                         await self._adopt(tx, flow, bucket, name)
                         reserved = await self._reserve(tx, slot, network)
                         if reserved.verdict != "full":
@@ -252,13 +252,13 @@ class LoginThrottle:
         tx.after_commit(partial(self._queue.notify, f"{flow}:{bucket}"))
 
     @asynccontextmanager
-    async def exempt(self, attempt: LoginAttempt, cause: OperationContext) -> AsyncIterator[None]:
+    async def exempt(self, attempt: LoginAttempt, context: OperationContext) -> AsyncIterator[None]:
         """Release *attempt* if the block fails because a resource is busy or unavailable."""
         try:
             yield
         except GovidError as refusal:
             if refusal.kind in (ErrorKind.BUSY, ErrorKind.UNAVAILABLE):
-                async with self._uow.begin(cause) as tx:
+                async with self._uow.begin(context) as tx:
                     await self.release(tx, attempt)
             raise
 
@@ -289,7 +289,7 @@ class LoginThrottle:
             )
         return reserved
 
-    def _network_quota(self, cause: OperationContext) -> Sequence[QuotaRule]:
+    def _network_quota(self, context: OperationContext) -> Sequence[QuotaRule]:
         """Return the failure quota of the client network, or nothing if it is not limited."""
         if not self._network_failures:
             return ()
@@ -297,7 +297,7 @@ class LoginThrottle:
             QuotaRule(
                 kind="failures",
                 bucket=self._pseudonyms.for_value(
-                    f"address:{client_network(cause.client_address)}"
+                    f"address:{client_network(context.client_address)}"
                 ),
                 limit=self._network_failures,
                 seconds=NETWORK_SECONDS,

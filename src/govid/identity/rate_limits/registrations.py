@@ -61,7 +61,7 @@ class RegistrationQuota:
         address: str,
         identifier_type: IdentifierType,
         identifier: str,
-        cause: OperationContext,
+        context: OperationContext,
     ) -> AsyncIterator["QuotaUse"]:
         """Hold the quotas of a registration with this canonical *address* and *identifier*.
 
@@ -75,29 +75,29 @@ class RegistrationQuota:
         email = self._pseudonyms.for_value(f"throttle:{address}")
         key = identity_key(identifier_type, identifier)
         subject = self._pseudonyms.for_value(f"identifier:{identifier_type}:{key}")
-        use = await self._hold(email, subject, cause)
+        use = await self._hold(email, subject, context)
         try:
             yield use
         except EmailTaken:
-            await self._record_duplicate(use, email, "email", cause)
+            await self._record_duplicate(use, email, "email", context)
             raise
         except IdentifierTaken:
-            await self._record_duplicate(use, subject, DUPLICATE_FIELDS[identifier_type], cause)
+            await self._record_duplicate(use, subject, DUPLICATE_FIELDS[identifier_type], context)
             raise
         except GovidError:
-            await self._release(use.all, cause)
+            await self._release(use.all, context)
             raise
 
-    async def _hold(self, email: str, identifier: str, cause: OperationContext) -> "QuotaUse":
+    async def _hold(self, email: str, identifier: str, context: OperationContext) -> "QuotaUse":
         use = QuotaUse(self._quotas, (), ())
-        if not self._trusted.contains(cause.client_address):
+        if not self._trusted.contains(context.client_address):
             use = QuotaUse(
                 self._quotas,
-                self._network_quotas(cause.client_address),
+                self._network_quotas(context.client_address),
                 self._duplicate_quotas(email, identifier),
             )
         if use.all:
-            async with self._uow.begin(cause) as tx:
+            async with self._uow.begin(context) as tx:
                 seconds = await self._quotas.reserve(tx, use.all)
                 if seconds is not None:
                     raise TooManyAttempts(retry_after_seconds=seconds)
@@ -111,16 +111,16 @@ class RegistrationQuota:
         return _quotas("duplicates", subjects, self._duplicates, DAY_SECONDS)
 
     async def _record_duplicate(
-        self, use: "QuotaUse", subject: str, taken: DuplicateField, cause: OperationContext
+        self, use: "QuotaUse", subject: str, taken: DuplicateField, context: OperationContext
     ) -> None:
         """Spend the quota of the network and of the taken address or identifier."""
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await use.record(tx, subject)
             tx.emit(RegistrationDuplicated(subject=subject, taken=taken, timestamp=tx.now))
 
-    async def _release(self, quotas: Sequence[QuotaRule], cause: OperationContext) -> None:
+    async def _release(self, quotas: Sequence[QuotaRule], context: OperationContext) -> None:
         if quotas:
-            async with self._uow.begin(cause) as tx:
+            async with self._uow.begin(context) as tx:
                 await self._quotas.confirm(tx, released=quotas)
 
 

@@ -148,7 +148,7 @@ class RefreshTokenRotation:
         self._idle = timedelta(seconds=settings.session_idle_seconds)
 
     @rerun_on_conflict
-    async def rotate(self, request: Refresh, cause: OperationContext) -> GrantView:
+    async def rotate(self, request: Refresh, context: OperationContext) -> GrantView:
         """Return the next tokens of the session and consume the refresh token.
 
         Raises:
@@ -156,7 +156,7 @@ class RefreshTokenRotation:
                 session has ended.
         """
         # Raised after the commit, because the revocation after a reuse must not be rolled back.
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             issued = await self._issue_next(tx, request)
         if issued is None:
             raise InvalidRefreshToken

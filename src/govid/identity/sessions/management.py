@@ -31,19 +31,19 @@ class SessionRevoker:
         self._sessions = sessions
 
     @rerun_on_conflict
-    async def logout(self, principal: Principal, cause: OperationContext) -> None:
+    async def logout(self, principal: Principal, context: OperationContext) -> None:
         """Revoke the session of this request.
 
         Raises:
             InvalidToken: the session has ended meanwhile.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self.require_live_session(tx, principal, write=False)
             await self.revoke(tx, principal.account_id, principal.session_id, reason=LOGOUT)
 
     @rerun_on_conflict
     async def revoke_other(
-        self, principal: Principal, session_id: UUID, cause: OperationContext
+        self, principal: Principal, session_id: UUID, context: OperationContext
     ) -> None:
         """Revoke another session of the same account.
 
@@ -51,7 +51,7 @@ class SessionRevoker:
             SessionNotFound: the session does not exist, has ended, or is of another account.
             InvalidToken: the session of this request has ended meanwhile.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             # A write lock, because two sessions that revoke each other would deadlock.
             await self.require_live_session(tx, principal, write=True)
             if (
@@ -62,13 +62,13 @@ class SessionRevoker:
             await self.revoke(tx, principal.account_id, session_id, reason=REVOKED)
 
     @rerun_on_conflict
-    async def logout_all(self, principal: Principal, cause: OperationContext) -> None:
+    async def logout_all(self, principal: Principal, context: OperationContext) -> None:
         """Revoke every session of the account, including this one and those being created now.
 
         Raises:
             InvalidToken: the session of this request has ended meanwhile.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self.require_live_session(tx, principal, write=True)
             await self.invalidate_all(tx, principal.account_id, reason=LOGOUT_ALL)
 
@@ -137,10 +137,10 @@ class SessionListing:
 
     @rerun_on_conflict
     async def list_own(
-        self, principal: Principal, cause: OperationContext, *, limit: int, after: UUID | None
+        self, principal: Principal, context: OperationContext, *, limit: int, after: UUID | None
     ) -> Page[SessionView]:
         """Return the live sessions of the principal, the oldest first."""
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             found = await self._sessions.fetch_live(
                 tx, principal.account_id, limit=limit, after=after
             )

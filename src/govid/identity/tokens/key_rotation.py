@@ -55,13 +55,13 @@ class KeyRotation:
         self._uow = uow
         self._stored = stored
 
-    async def fetch_states(self, cause: OperationContext) -> Sequence[KeyState]:
+    async def fetch_states(self, context: OperationContext) -> Sequence[KeyState]:
         """Return the state of every key, including retired ones, the oldest first."""
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             return await self._stored.fetch_states(tx)
 
     async def rotate(
-        self, request: RotationRequest, cause: OperationContext, *, immediately: bool = False
+        self, request: RotationRequest, context: OperationContext, *, immediately: bool = False
     ) -> str:
         """Publish a new key, which signs once all clients can know it; return its id.
 
@@ -75,7 +75,7 @@ class KeyRotation:
         if not self._can_rotate:
             raise RotationConflict("HS256 signs with GOVID_SECRET_KEY: change that setting instead")
         fresh = generate_signing_key()
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self._stored.lock_states(tx)
             await self._check_cipher(tx)
             encrypted = self._cipher.encrypt(fresh) if self._cipher else fresh
@@ -92,29 +92,29 @@ class KeyRotation:
             published = await self._stored.fetch_published(tx, ES256)
         return published[0].kid if immediately else fresh.kid
 
-    async def retire(self, kid: str, request: RotationRequest, cause: OperationContext) -> None:
+    async def retire(self, kid: str, request: RotationRequest, context: OperationContext) -> None:
         """Retire a key: all processes reject its tokens within seconds.
 
         Raises:
             RotationConflict: the key does not exist, signs, or is retired.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self._stored.lock_states(tx)
             _require_retirable(kid, await self._stored.fetch_states(tx))
             await self._stored.retire(tx, kid)
             _emit_rotated(tx, kid, "retired", request)
 
-    async def check_retirable(self, kid: str, cause: OperationContext) -> None:
+    async def check_retirable(self, kid: str, context: OperationContext) -> None:
         """Check that a key may be retired, before the operator is asked for confirmation.
 
         Raises:
             RotationConflict: `retire` would raise it now.
         """
-        _require_retirable(kid, await self.fetch_states(cause))
+        _require_retirable(kid, await self.fetch_states(context))
 
-    async def run_due(self, cause: OperationContext) -> None:
+    async def run_due(self, context: OperationContext) -> None:
         """Run the due steps, unless another process has run them."""
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if not any(key.is_due for key in await self._stored.fetch_published(tx, ES256)):
                 return
             await self._stored.lock_states(tx)

@@ -139,7 +139,7 @@ class VerificationRetry:
         self._most_per_hour = most_per_hour
 
     async def start(
-        self, request: Verify, principal: Principal, cause: OperationContext
+        self, request: Verify, principal: Principal, context: OperationContext
     ) -> UserView:
         """Ask the department to verify the principal by the facts in *request*.
 
@@ -154,8 +154,8 @@ class VerificationRetry:
         facts = claimed_facts(request, identifier_type=principal.identifier_type)
         if facts is None:
             raise InvalidRequest.for_field("familyName", "is needed", "missing")
-        await self._count(principal, cause)
-        async with self._uow.begin(cause) as tx:
+        await self._count(principal, context)
+        async with self._uow.begin(context) as tx:
             holder = await self._account_status.lock_account(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:
                 raise AccountIsBlocked
@@ -181,11 +181,11 @@ class VerificationRetry:
             updated_at=changed_at,
         )
 
-    async def _count(self, principal: Principal, cause: OperationContext) -> None:
+    async def _count(self, principal: Principal, context: OperationContext) -> None:
         """Count the request in a separate transaction, so that a rejected request counts too."""
         if not self._most_per_hour:
             return
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self._counters.consume_or_raise(
                 tx,
                 QuotaRule(

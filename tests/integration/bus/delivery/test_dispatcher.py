@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from govid.bus import Database, Delivery, Outage
 from govid.bus.delivery.subscriptions import BUCKETS
 from tests.integration.bus.harness import (
-    CAUSE,
+    CONTEXT,
     NAME,
     BusFixture,
     LedgerHandler,
@@ -49,7 +49,7 @@ async def test_r3_numbers_have_no_gaps_and_follow_commits(replica: BusFixture) -
     account = an_account()
     await replica.emit(account, "a", "b")
     with pytest.raises(ZeroDivisionError):
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             tx.emit(a_request(account, "rolled back"))
             raise ZeroDivisionError
     await asyncio.gather(*(replica.emit(account, f"{n}") for n in range(10)))
@@ -61,7 +61,7 @@ async def test_r3_transactions_that_share_keys_do_not_deadlock(replica: BusFixtu
     accounts = [an_account() for _ in range(5)]
 
     async def emit_all(order: list[Any]) -> None:
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             for account in order:
                 tx.emit(a_request(account, "x"))
 
@@ -76,7 +76,7 @@ async def test_r2_a_late_commit_is_not_skipped(replica: BusFixture) -> None:
     await transaction.start()
     # The open transaction draws its position first, and commits last.
     event = a_request(late, "late")
-    await replica.outbox.write(held, [(event, CAUSE, event.timestamp)])
+    await replica.outbox.write(held, [(event, CONTEXT, event.timestamp)])
     async with replica.run():
         await replica.emit(early, "early")
         await wait_until(lambda: labels_are(replica, ["early"]))
@@ -259,7 +259,7 @@ async def test_r1_a_commit_that_is_cancelled_publishes_nothing(replica: BusFixtu
         """
     )
     with pytest.raises(asyncpg.QueryCanceledError, match="too late"):
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             await tx.connection.exec_driver_sql(
                 "INSERT INTO ledger (account, label) VALUES ($1, 'x')", (an_account(),)
             )
@@ -270,7 +270,7 @@ async def test_r1_a_commit_that_is_cancelled_publishes_nothing(replica: BusFixtu
 
 async def test_r1_a_statement_that_times_out_publishes_nothing(replica: BusFixture) -> None:
     with pytest.raises(DBAPIError, match="statement timeout"):
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             tx.emit(a_request(an_account(), "x"))
             await tx.connection.exec_driver_sql("SET LOCAL statement_timeout = '50ms'")
             await tx.connection.exec_driver_sql("SELECT pg_sleep(10)")
@@ -281,7 +281,7 @@ async def test_r1_a_cancelled_request_publishes_nothing(replica: BusFixture) -> 
     inside = asyncio.Event()
 
     async def request() -> None:
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             tx.emit(a_request(an_account(), "x"))
             inside.set()
             await asyncio.Event().wait()

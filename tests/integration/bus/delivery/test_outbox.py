@@ -20,7 +20,7 @@ from govid.bus.events import IdentifierType, VerificationRequested
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
 
-CAUSE = OperationContext(correlation_id="test")
+CONTEXT = OperationContext(correlation_id="test")
 
 
 def a_request(n: int = 0) -> VerificationRequested:
@@ -52,21 +52,21 @@ async def stored(database: Database) -> list[str]:
 
 
 async def test_r1_a_commit_publishes(uow: UnitOfWork, database: Database) -> None:
-    async with uow.begin(CAUSE) as tx:
+    async with uow.begin(CONTEXT) as tx:
         tx.emit(a_request(1))
     assert await stored(database) == ["c-1"]
 
 
 async def test_r1_an_exception_publishes_nothing(uow: UnitOfWork, database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with uow.begin(CAUSE) as tx:
+        async with uow.begin(CONTEXT) as tx:
             tx.emit(a_request(1))
             raise ZeroDivisionError
     assert await stored(database) == []
 
 
 async def test_r1_a_savepoint_takes_its_events_with_it(uow: UnitOfWork, database: Database) -> None:
-    async with uow.begin(CAUSE) as tx:
+    async with uow.begin(CONTEXT) as tx:
         tx.emit(a_request(1))
         with pytest.raises(ZeroDivisionError):
             async with tx.savepoint():
@@ -78,7 +78,7 @@ async def test_r1_a_savepoint_takes_its_events_with_it(uow: UnitOfWork, database
 
 async def test_r1_emitting_without_a_transaction_is_refused(uow: UnitOfWork) -> None:
     kept: list[Transaction] = []
-    async with uow.begin(CAUSE) as tx:
+    async with uow.begin(CONTEXT) as tx:
         kept.append(tx)
     with pytest.raises(TransactionClosed):
         kept[0].emit(a_request())

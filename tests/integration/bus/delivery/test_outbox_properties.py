@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from govid.bus import Transaction
-from tests.integration.bus.harness import CAUSE, BusFixture, a_request, an_account
+from tests.integration.bus.harness import CONTEXT, BusFixture, a_request, an_account
 
 KEYS = 4
 EMITS = st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=6)
@@ -55,7 +55,7 @@ async def test_r1_r3_what_committed_is_there_numbered_in_order_and_nothing_else(
 
 async def play(replica: BusFixture, accounts: list[UUID], ends: str, *, label: str) -> None:
     """Emit one event for each of *accounts* in one transaction, which *ends* somehow."""
-    async with replica.uow.begin(CAUSE) as tx:
+    async with replica.uow.begin(CONTEXT) as tx:
         for account in accounts:
             tx.emit(a_request(account, label))
         await tx.driver.execute("SELECT 1")

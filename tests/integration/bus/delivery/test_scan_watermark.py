@@ -15,7 +15,14 @@ from govid.bus.events import OutboxBackfilled
 from govid.bus.kafka.relay import QUERIES as RELAY_QUERIES
 from govid.bus.kafka.relay import RelayBacklog
 from govid.bus.operations.operator_actions import ChangedDelivery, OperatorAction, OperatorActions
-from tests.integration.bus.harness import CAUSE, NAME, BusFixture, a_request, an_account, wait_until
+from tests.integration.bus.harness import (
+    CONTEXT,
+    NAME,
+    BusFixture,
+    a_request,
+    an_account,
+    wait_until,
+)
 
 OWNED = dict.fromkeys(range(BUCKETS), 1)
 
@@ -107,7 +114,7 @@ async def test_r3_what_commits_late_comes_before_the_next_of_its_key(
     replica: BusFixture, reader: Reader
 ) -> None:
     slow = an_account()
-    async with replica.uow.begin(CAUSE) as tx:
+    async with replica.uow.begin(CONTEXT) as tx:
         tx.emit(a_request(slow, "first"))
         await replica.outbox.write(tx.driver, tx.drain_emissions())
         await replica.emit(an_account(), *"abcdefghijklmnop")

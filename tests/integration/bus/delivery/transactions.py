@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.integration.bus.harness import CAUSE, NAME, BusFixture, a_request, an_account
+from tests.integration.bus.harness import CONTEXT, NAME, BusFixture, a_request, an_account
 
 
 async def emit_to_different_accounts(replica: BusFixture, labels: Sequence[str]) -> None:
     """Commit an event for a new account each, all at once: they wait for the first read."""
-    async with replica.uow.begin(CAUSE) as tx:
+    async with replica.uow.begin(CONTEXT) as tx:
         for label in labels:
             tx.emit(a_request(an_account(), label))
 

@@ -9,7 +9,7 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.storage import connection
-from tests.integration.bus.harness import CAUSE, BusFixture, LedgerHandler, wait_until
+from tests.integration.bus.harness import CONTEXT, BusFixture, LedgerHandler, wait_until
 
 TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -61,11 +61,11 @@ async def test_a_connection_that_died_in_the_pool_is_noticed_before_it_is_used(
 ) -> None:
     async with Database(one_connection) as pools:
         replica = BusFixture(one_connection, pools, LedgerHandler())
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             driver = tx.driver
         await terminate_all(database_url)
         await wait_until(closed(driver))
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             assert await tx.driver.fetchval("SELECT 1") == 1
 
 
@@ -75,10 +75,10 @@ async def test_a_connection_that_dies_in_a_transaction_does_not_go_back_to_the_p
     async with Database(one_connection) as pools:
         replica = BusFixture(one_connection, pools, LedgerHandler())
         with pytest.raises(LOST):
-            async with replica.uow.begin(CAUSE) as tx:
+            async with replica.uow.begin(CONTEXT) as tx:
                 await terminate_all(database_url)
                 await tx.driver.execute("SELECT 1")
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             assert await tx.driver.fetchval("SELECT 1") == 1
 
 
@@ -94,5 +94,5 @@ async def test_a_server_that_says_nothing_is_not_waited_for_any_longer_than_it_m
         await Database(settings).open()
     replica = BusFixture(settings, Database(settings), LedgerHandler())
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
-        async with replica.uow.begin(CAUSE):
+        async with replica.uow.begin(CONTEXT):
             pass

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from govid.bus import rerun_on_conflict
 from govid.bus.storage.errors import DatabaseFault, classify_database_error
-from tests.integration.bus.harness import CAUSE, BusFixture, a_request, an_account
+from tests.integration.bus.harness import CONTEXT, BusFixture, a_request, an_account
 
 FAIL = "DO $$ BEGIN RAISE EXCEPTION 'AB123456C' USING ERRCODE = '{}'; END $$"
 ENDS_AT_COMMIT = """
@@ -31,7 +31,7 @@ class UseCase:
     @rerun_on_conflict
     async def run(self, account: UUID) -> int:
         self.runs += 1
-        async with self._replica.uow.begin(CAUSE) as tx:
+        async with self._replica.uow.begin(CONTEXT) as tx:
             tx.emit(a_request(account, "x"))
             await tx.driver.execute(
                 "INSERT INTO ledger (account, label) VALUES ($1, $2)", account, "x"
@@ -87,7 +87,7 @@ async def test_c4_plan_that_a_migration_made_stale_is_made_anew(replica: BusFixt
 
     @rerun_on_conflict
     async def read() -> None:
-        async with replica.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CONTEXT) as tx:
             seen.append(await tx.driver.fetch("SELECT * FROM ledger"))
 
     await read()

@@ -28,11 +28,11 @@ async def test_r14_each_status_comes_back(identity: IdentityFixture, status: str
     columns = {"registered": nothing}.get(status, {})
     await identity.set_columns(view.id, status=status, **columns)
     await identity.administration.change_status(
-        LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+        LifeEventKind.BLOCK, view.id, reason="a test", context=OPS
     )
     assert (await identity.account(view.id))["status"] == "blocked"
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+        LifeEventKind.RESTORE, view.id, reason="a test", context=OPS
     )
     row = await identity.account(view.id)
     assert (row["status"], row["status_before"]) == (status, None)
@@ -43,7 +43,7 @@ async def test_two_operators_at_once_block_once(identity: IdentityFixture) -> No
     results = await asyncio.gather(
         *(
             identity.administration.change_status(
-                LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+                LifeEventKind.BLOCK, view.id, reason="a test", context=OPS
             )
             for _ in range(5)
         ),
@@ -69,16 +69,16 @@ async def test_what_is_in_no_state_for_it_is_refused(identity: IdentityFixture) 
     view = await identity.register()
     with pytest.raises(AccountIsNotBlocked):
         await identity.administration.change_status(
-            LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+            LifeEventKind.RESTORE, view.id, reason="a test", context=OPS
         )
     await identity.database.reads.execute(CLOSE, view.id)
     with pytest.raises(AccountIsClosed):
         await identity.administration.change_status(
-            LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+            LifeEventKind.BLOCK, view.id, reason="a test", context=OPS
         )
     with pytest.raises(AccountNotFound):
         await identity.administration.change_status(
-            LifeEventKind.BLOCK, UUID(int=7), reason="a test", cause=OPS
+            LifeEventKind.BLOCK, UUID(int=7), reason="a test", context=OPS
         )
     assert await identity.history() == []
 
@@ -91,12 +91,12 @@ async def test_r14_a_death_counts_against_who_was_blocked_before(
 ) -> None:
     view = await identity.register()
     await identity.administration.change_status(
-        LifeEventKind.BLOCK, view.id, reason="a stolen account", cause=OPS
+        LifeEventKind.BLOCK, view.id, reason="a stolen account", context=OPS
     )
     await identity.report_death(timestamp=datetime.now(UTC) + after_the_block)
     with pytest.raises(DeathNoticeInForce):
         await identity.administration.change_status(
-            LifeEventKind.RESTORE, view.id, reason="found again", cause=OPS
+            LifeEventKind.RESTORE, view.id, reason="found again", context=OPS
         )
     assert (await identity.account(view.id))["status"] == "blocked"
     assert await identity.history() == [
@@ -110,7 +110,7 @@ async def test_r14_a_death_is_taken_back_in_so_many_words(identity: IdentityFixt
     await identity.report_death(timestamp=NOON)
     with pytest.raises(DeathNoticeInForce):
         await identity.administration.change_status(
-            LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+            LifeEventKind.RESTORE, view.id, reason="a test", context=OPS
         )
     await identity.administration.change_status(LifeEventKind.RESTORE, view.id, **REVERSAL)
     assert (await identity.account(view.id))["status"] == "pending_verification"
@@ -121,11 +121,11 @@ async def test_r14_a_death_that_was_taken_back_counts_no_longer(identity: Identi
     await identity.report_death(timestamp=NOON)
     await identity.administration.change_status(LifeEventKind.RESTORE, view.id, **REVERSAL)
     await identity.administration.change_status(
-        LifeEventKind.BLOCK, view.id, reason="a stolen account", cause=OPS
+        LifeEventKind.BLOCK, view.id, reason="a stolen account", context=OPS
     )
     assert (await identity.administration.fetch_report(view.id, OPS)).has_death_notice is False
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="found again", cause=OPS
+        LifeEventKind.RESTORE, view.id, reason="found again", context=OPS
     )
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
@@ -137,10 +137,10 @@ async def test_r14_a_death_of_another_account_counts_against_no_one_else(
     other = await identity.register(email="eve@example.com", identifier_value="AB123457D")
     await identity.report_death(timestamp=NOON)
     await identity.administration.change_status(
-        LifeEventKind.BLOCK, other.id, reason="a test", cause=OPS
+        LifeEventKind.BLOCK, other.id, reason="a test", context=OPS
     )
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, other.id, reason="a test", cause=OPS
+        LifeEventKind.RESTORE, other.id, reason="a test", context=OPS
     )
     assert (await identity.account(view.id))["status"] == "blocked"
     assert (await identity.account(other.id))["status"] == "pending_verification"

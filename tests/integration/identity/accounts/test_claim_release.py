@@ -33,7 +33,7 @@ async def test_its_holder_can_register_what_a_stranger_claimed(
     identity: IdentityFixture, claims: ClaimRelease
 ) -> None:
     stranger = await failed(identity)
-    await claims.release(stranger.id, reason=WHY, cause=OPS)
+    await claims.release(stranger.id, reason=WHY, context=OPS)
     row = await identity.account(stranger.id)
     assert (row["status"], row["identifier_type"], row["identifier_value"]) == (
         "registered",
@@ -49,7 +49,7 @@ async def test_what_was_said_and_asked_goes_with_the_claim(
 ) -> None:
     view = await failed(identity)
     await build_verification_requests(identity)
-    await claims.release(view.id, reason=WHY, cause=OPS)
+    await claims.release(view.id, reason=WHY, context=OPS)
     query = "SELECT outcome FROM identity.verification_attempt ORDER BY reserved_at"
     rows = await identity.database.reads.fetch(query)
     assert [row["outcome"] for row in rows] == ["mismatch", "without_effect"]
@@ -60,7 +60,7 @@ async def test_the_action_is_an_event_with_actor_and_reason(
     identity: IdentityFixture, claims: ClaimRelease
 ) -> None:
     view = await failed(identity)
-    await claims.release(view.id, reason=WHY, cause=OPS)
+    await claims.release(view.id, reason=WHY, context=OPS)
     row = await identity.database.reads.fetchrow("""
         SELECT type, headers->'actor'->>'id' AS actor, payload::json->>'operator' AS operator,
                payload::json->>'stated_reason' AS stated_reason
@@ -73,4 +73,4 @@ async def test_no_one_holds_nothing(identity: IdentityFixture, claims: ClaimRele
     with pytest.raises(AccountNotFound):
         await claims.preview(uuid7(), OPS)
     with pytest.raises(AccountNotFound):
-        await claims.release(uuid7(), reason=WHY, cause=OPS)
+        await claims.release(uuid7(), reason=WHY, context=OPS)

@@ -14,7 +14,7 @@ from govid.identity.errors import ExportsBusy
 from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedFactsRepository
 from govid.identity.repository.data_export import DataExportRepository
 from govid.identity.repository.verification_attempts import VerificationHistory
-from tests.integration.identity.conftest import CAUSE, IdentityFixture, build_uow
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture, build_uow
 
 RECORD = {"text": "x" * 10_000}
 
@@ -53,7 +53,7 @@ async def holder(identity: IdentityFixture, number: int = 0) -> Principal:
 async def test_d3_an_export_is_streamed_in_pieces_that_make_one_document(
     identity: IdentityFixture, export: DataExport
 ) -> None:
-    pieces = [piece async for piece in await export.start(await holder(identity), CAUSE)]
+    pieces = [piece async for piece in await export.start(await holder(identity), CONTEXT)]
     whole = msgspec.json.decode(b"".join(pieces))
     assert [len(whole["departments"][name]["records"]) for name in ("nhs", "hmrc")] == [120, 120]
     assert whole["account"]["email"] == "ada0@example.com"
@@ -65,12 +65,12 @@ async def test_d3_one_export_of_an_account_at_a_time(
     identity: IdentityFixture, export: DataExport
 ) -> None:
     principal = await holder(identity)
-    stream = await export.start(principal, CAUSE)
+    stream = await export.start(principal, CONTEXT)
     with pytest.raises(RateExceeded):
-        await export.start(principal, CAUSE)
+        await export.start(principal, CONTEXT)
     # What a client leaves behind that hangs up in the middle.
     await stream.aclose()
-    again = await export.start(principal, CAUSE)
+    again = await export.start(principal, CONTEXT)
     assert len([piece async for piece in again]) > 3
 
 
@@ -79,11 +79,11 @@ async def test_d3_a_process_makes_few_exports_at_a_time(
 ) -> None:
     monkeypatch.setattr("govid.identity.accounts.data_rights.WAIT_SECONDS", 0.05)
     principals = [await holder(identity, number) for number in range(3)]
-    first, second = [await export.start(one, CAUSE) for one in principals[:2]]
+    first, second = [await export.start(one, CONTEXT) for one in principals[:2]]
     with pytest.raises(ExportsBusy):
-        await export.start(principals[2], CAUSE)
+        await export.start(principals[2], CONTEXT)
     await first.aclose()
-    third = await export.start(principals[2], CAUSE)
+    third = await export.start(principals[2], CONTEXT)
     await asyncio.gather(second.aclose(), third.aclose())
 
 
@@ -92,8 +92,8 @@ async def test_d3_a_refused_export_keeps_no_place(
 ) -> None:
     principal = await holder(identity)
     monkeypatch.setattr(export, "_most_per_hour", 1)
-    await (await export.start(principal, CAUSE)).aclose()
+    await (await export.start(principal, CONTEXT)).aclose()
     with pytest.raises(RateExceeded):
-        await export.start(principal, CAUSE)
+        await export.start(principal, CONTEXT)
     monkeypatch.setattr(export, "_most_per_hour", 0)
-    assert await anext(await export.start(principal, CAUSE))
+    assert await anext(await export.start(principal, CONTEXT))

@@ -53,7 +53,7 @@ async def test_who_was_forgiven_can_try_twice_more_and_no_more(
     identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await exhausted(identity)
-    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(view.id, reason=WHY, context=OPS)
     await build_verification_requests(identity)
     await identity.handle(identity.verification, an_answer(view.id, verified=False))
     await build_verification_requests(identity)
@@ -73,7 +73,7 @@ async def test_what_a_stranger_has_spent_on_the_number_is_given_back_too(
     assert await forgiveness.preview(holder.id, OPS) == UsedAttempts(
         status="pending_verification", by_account=0, for_identifier=2
     )
-    await forgiveness.reset(holder.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(holder.id, reason=WHY, context=OPS)
     spent = await forgiveness.preview(stranger.id, OPS)
     assert (spent.by_account, spent.for_identifier) == (0, 0)
 
@@ -82,7 +82,7 @@ async def test_each_action_is_an_event_with_actor_and_reason(
     identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await exhausted(identity)
-    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(view.id, reason=WHY, context=OPS)
     row = await identity.database.reads.fetchrow("""
         SELECT type, headers->'actor'->>'id' AS actor, payload::json->>'attempts' AS attempts,
                payload::json->>'operator' AS operator,
@@ -102,7 +102,7 @@ async def test_what_was_found_out_stays(
     identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await exhausted(identity)
-    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(view.id, reason=WHY, context=OPS)
     assert (await identity.account(view.id))["status"] == "verification_failed"
     assert await identity.count("identity.verification_attempt") == 2
 
@@ -112,7 +112,7 @@ async def test_a_question_under_way_stays_counted(
 ) -> None:
     view = await failed(identity)
     await build_verification_requests(identity)
-    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(view.id, reason=WHY, context=OPS)
     query = "SELECT count(*) FROM identity.verification_attempt WHERE counts AND outcome IS NULL"
     assert await identity.database.reads.fetchval(query) == 1
 
@@ -123,7 +123,7 @@ async def test_where_nothing_is_spent_nothing_is_done(
     view = await identity.register()
     before = await identity.events()
     with pytest.raises(NoAttemptsUsed):
-        await forgiveness.reset(view.id, reason=WHY, cause=OPS)
+        await forgiveness.reset(view.id, reason=WHY, context=OPS)
     assert await identity.events() == before
 
 

@@ -11,7 +11,7 @@ from govid.identity.accounts.identifier_claims import ClaimExpiry
 from govid.identity.errors import IdentifierTaken
 from govid.identity.repository.accounts import IdentifierClaimRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 
 def expiry(identity: IdentityFixture) -> ClaimExpiry:
@@ -33,12 +33,12 @@ async def aged(identity: IdentityFixture, account_id: UUID, column: str, days: f
 
 
 async def expire(identity: IdentityFixture, most: int = 500) -> int:
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         return await expiry(identity).expire_claims(tx, most)
 
 
 async def release(identity: IdentityFixture) -> int:
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         return await expiry(identity).release_closed(tx, 500)
 
 
@@ -113,7 +113,7 @@ async def test_who_is_being_verified_at_this_moment_is_left_alone(
 ) -> None:
     view = await identity.register()
     await aged(identity, view.id, "created_at", 15)
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         lock = "SELECT 1 FROM identity.account WHERE id = $1 FOR NO KEY UPDATE"
         await tx.driver.execute(lock, view.id)
         async with asyncio.timeout(5):

@@ -17,7 +17,7 @@ from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.accounts import IdentifierClaimRepository, PasswordAccountRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 from tests.integration.identity.verification.test_results import an_answer
 
 OPS = OperationContext(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
@@ -49,7 +49,7 @@ async def answered(identity: IdentityFixture, *, verified: bool) -> UUID:
 
 async def registered(identity: IdentityFixture) -> UUID:
     account_id = await failed(identity)
-    await a_release(identity).release(account_id, reason=WHY, cause=OPS)
+    await a_release(identity).release(account_id, reason=WHY, context=OPS)
     return account_id
 
 
@@ -75,7 +75,7 @@ async def closed_proved(identity: IdentityFixture) -> UUID:
 
 
 async def closed(identity: IdentityFixture, account_id: UUID) -> UUID:
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         await VerificationAttemptRepository().detach_account(tx, account_id)
         await PasswordAccountRepository().close(tx, account_id)
     return account_id
@@ -92,11 +92,11 @@ def a_release(identity: IdentityFixture) -> ClaimRelease:
 
 
 async def release(identity: IdentityFixture, account_id: UUID) -> None:
-    await a_release(identity).release(account_id, reason=WHY, cause=OPS)
+    await a_release(identity).release(account_id, reason=WHY, context=OPS)
 
 
 async def release_verified(identity: IdentityFixture, account_id: UUID) -> None:
-    await a_release(identity).release(account_id, reason=WHY, cause=OPS, verified=True)
+    await a_release(identity).release(account_id, reason=WHY, context=OPS, verified=True)
 
 
 async def forgive(identity: IdentityFixture, account_id: UUID) -> None:
@@ -104,7 +104,7 @@ async def forgive(identity: IdentityFixture, account_id: UUID) -> None:
     forgiveness = AttemptReset(
         identity.uow, AccountStatusRepository(), VerificationAttemptRepository(), digests
     )
-    await forgiveness.reset(account_id, reason=WHY, cause=OPS)
+    await forgiveness.reset(account_id, reason=WHY, context=OPS)
 
 
 async def expire(identity: IdentityFixture, account_id: UUID) -> None:
@@ -117,7 +117,7 @@ async def expire(identity: IdentityFixture, account_id: UUID) -> None:
         claim_days=14,
         closed_days=30,
     )
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         await expire_all(expiry, tx)
 
 

@@ -21,7 +21,7 @@ from govid.identity.rate_limits import attempts
 from govid.identity.schemas import Login, Refresh
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import (
-    CAUSE,
+    CONTEXT,
     PASSWORD,
     SETTINGS,
     IdentityFixture,
@@ -194,10 +194,10 @@ async def test_r4_a_refusal_is_reported_to_the_audit_with_its_reason_and_without
 async def test_r6_a_lock_leaves_sessions_alone(identity: IdentityFixture) -> None:
     view = await identity.register()
     token = await identity.login()
-    grant = await identity.sign_in.login_refreshable(Login(email=ADA, password=PASSWORD), CAUSE)
+    grant = await identity.sign_in.login_refreshable(Login(email=ADA, password=PASSWORD), CONTEXT)
     await lock(identity)
     assert (await identity.authenticate(token)).account_id == view.id
-    renewed = await identity.renewal.rotate(Refresh(refresh_token=grant.refresh_token), CAUSE)
+    renewed = await identity.renewal.rotate(Refresh(refresh_token=grant.refresh_token), CONTEXT)
     assert (await identity.authenticate(renewed.access_token)).account_id == view.id
 
 

@@ -17,7 +17,7 @@ from govid.identity.repository.one_time_tokens import OneTimeTokens
 from govid.identity.repository.outgoing_email import OutgoingEmailRepository
 from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.settings import ThrottleSettings
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 from tests.statements import statements
 
 UNKNOWN_ADDRESS = "nobody@example.com"
@@ -71,5 +71,5 @@ async def test_r4_known_unknown_and_blocked_send_the_same_statements(
     sent = {}
     for email in (ADA, "bea@example.com", UNKNOWN_ADDRESS, "no address"):
         async with statements(identity.database.requests) as sent[email]:
-            await reset.request(email, CAUSE)
+            await reset.request(email, CONTEXT)
     assert sent[ADA] == sent["bea@example.com"] == sent[UNKNOWN_ADDRESS] == sent["no address"]

@@ -13,7 +13,7 @@ from govid.identity.email.transports import EmailMessage
 from govid.identity.repository.accounts import PasswordAccountRepository
 from govid.identity.repository.one_time_tokens import OneTimeTokens
 from govid.identity.repository.outgoing_email import EmailKind, OutgoingEmailRepository
-from tests.integration.identity.conftest import CAUSE, SETTINGS, IdentityFixture, build_delivery
+from tests.integration.identity.conftest import CONTEXT, SETTINGS, IdentityFixture, build_delivery
 
 
 class RecordingTransport:
@@ -38,7 +38,7 @@ class EmailFixture(msgspec.Struct, frozen=True, kw_only=True):
     outgoing: EmailOutbox
 
     async def write(self, kind: EmailKind, account_id: UUID | None, address: str | None) -> UUID:
-        async with self.identity.uow.begin(CAUSE) as tx:
+        async with self.identity.uow.begin(CONTEXT) as tx:
             return await self.outgoing.enqueue(
                 tx, kind, account_id, address, subject=(address or "").lower()
             )
@@ -56,7 +56,7 @@ class EmailFixture(msgspec.Struct, frozen=True, kw_only=True):
         """Do what the dispatcher does with one delivery."""
         delivery = self.delivery(letter_id, is_held_back=is_held_back)
         await self.sender.prepare(delivery)
-        async with self.identity.uow.begin(CAUSE) as tx:
+        async with self.identity.uow.begin(CONTEXT) as tx:
             await self.sender.apply(tx, delivery, None)
 
 

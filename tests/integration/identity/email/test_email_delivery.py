@@ -13,7 +13,7 @@ from govid.identity.life_event_kinds import LifeEventKind
 from govid.identity.repository.accounts import PasswordAccountRepository
 from govid.identity.repository.one_time_tokens import OneTimeTokens
 from govid.identity.repository.outgoing_email import EmailKind
-from tests.integration.identity.conftest import CAUSE
+from tests.integration.identity.conftest import CONTEXT
 from tests.integration.identity.email.conftest import EmailFixture
 from tests.integration.identity.life_events.test_event_time import OPS
 
@@ -72,7 +72,7 @@ async def test_an_email_leaves_with_a_link_whose_digest_is_kept(
 async def test_an_email_and_its_cause_commit_together_or_not_at_all(emails: EmailFixture) -> None:
     view = await emails.identity.register()
     with pytest.raises(ZeroDivisionError):
-        async with emails.identity.uow.begin(CAUSE) as tx:
+        async with emails.identity.uow.begin(CONTEXT) as tx:
             await emails.outgoing.enqueue(tx, EmailKind.RESET, view.id, ADA, subject=ADA)
             raise ZeroDivisionError
     assert await emails.identity.count("identity.letter") == 0
@@ -161,10 +161,10 @@ async def test_r12_an_email_from_before_a_block_brings_no_link_after_it(
     view = await emails.identity.register()
     letter_id = await emails.write(kind, view.id, address)
     await emails.identity.administration.change_status(
-        LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+        LifeEventKind.BLOCK, view.id, reason="a test", context=OPS
     )
     await emails.identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+        LifeEventKind.RESTORE, view.id, reason="a test", context=OPS
     )
     await emails.deliver(letter_id)
     assert emails.transport.mails == []
@@ -176,7 +176,7 @@ async def test_r12_an_email_that_is_taken_back_at_the_last_moment_brings_no_link
 ) -> None:
     view = await emails.identity.register()
     letter_id = await emails.write(EmailKind.EMAIL_CHANGE, view.id, NEW)
-    async with emails.identity.uow.begin(CAUSE) as tx:
+    async with emails.identity.uow.begin(CONTEXT) as tx:
         await PasswordAccountRepository().lock(tx, view.id, write=True)
         delivering = asyncio.create_task(emails.deliver(letter_id))
         await waits_for_a_lock(emails)
@@ -189,7 +189,7 @@ async def test_r12_an_email_that_is_taken_back_at_the_last_moment_brings_no_link
 async def test_what_is_reported_is_not_taken_back(emails: EmailFixture) -> None:
     view = await emails.identity.register()
     letter_id = await emails.write(EmailKind.PASSWORD_CHANGED, view.id, ADA)
-    async with emails.identity.uow.begin(CAUSE) as tx:
+    async with emails.identity.uow.begin(CONTEXT) as tx:
         await emails.outgoing.withdraw_links(tx, view.id)
     await emails.deliver(letter_id)
     assert len(emails.transport.mails) == 1
@@ -222,6 +222,6 @@ async def test_links_whose_time_is_over_are_forgotten_in_batches(emails: EmailFi
         "UPDATE identity.link SET issued_at = '2026-01-01', expires_at = '2026-01-02'"
         " WHERE hash <> (SELECT hash FROM identity.link LIMIT 1)"
     )
-    async with emails.identity.uow.begin(CAUSE) as tx:
+    async with emails.identity.uow.begin(CONTEXT) as tx:
         assert [await OneTimeTokens().purge(tx, 1), await OneTimeTokens().purge(tx, 5)] == [1, 1]
     assert len(await hashes(emails)) == 1

@@ -10,7 +10,7 @@ from govid.bus import Database, Outage, PseudonymGenerator, QuotaCounters
 from govid.identity.email.outgoing import NOTICES_PER_HOUR, EmailOutbox
 from govid.identity.repository.accounts import PasswordAccount, PasswordAccountRepository
 from govid.identity.repository.outgoing_email import EmailKind, OutgoingEmailRepository
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 from tests.integration.identity.email.conftest import EmailFixture
 
 CONFIRMED_AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -45,7 +45,7 @@ async def written(identity: IdentityFixture) -> list[tuple[str, str]]:
 
 
 async def owner_of(identity: IdentityFixture, account_id: UUID) -> PasswordAccount:
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         owner = await PasswordAccountRepository().find(tx, account_id)
     assert owner is not None
     return owner
@@ -59,7 +59,7 @@ async def write_notice(
     times: int = 1,
 ) -> None:
     for _ in range(times):
-        async with identity.uow.begin(CAUSE) as tx:
+        async with identity.uow.begin(CONTEXT) as tx:
             await bounded.notify(tx, kind, owner)
 
 
@@ -71,7 +71,7 @@ async def request_email(
     subject: str,
 ) -> None:
     account_id, address = (None, None) if owner is None else (owner.id, owner.email)
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         await bounded.enqueue(tx, kind, account_id, address, subject=subject)
 
 

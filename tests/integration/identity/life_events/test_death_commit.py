@@ -18,7 +18,7 @@ from govid.bus.delivery.outbox import PostgresOutbox
 from govid.bus.events import DeathNotified
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
-from tests.integration.identity.conftest import CAUSE, IdentityFixture, a_death
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture, a_death
 from tests.integration.identity.crash_at_step import KEY, NEVER, SUBSCRIBER, StepCrasher
 
 FEWEST_AWAITS = 10
@@ -100,7 +100,7 @@ async def notify(database: Database) -> None:
         EnvelopeFactory(EventRegistry(), PseudonymGenerator(KEY.encode())), subscriptions
     )
     uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda _: None)
-    async with uow.begin(CAUSE) as tx:
+    async with uow.begin(CONTEXT) as tx:
         tx.emit(a_death())
 
 

@@ -10,7 +10,7 @@ import pytest
 from govid.bus.events import IdentifierType
 from govid.identity.errors import AccountIsBlocked, InvalidRefreshToken, InvalidToken
 from govid.identity.life_event_kinds import LifeEventKind
-from tests.integration.identity.conftest import CAUSE, IdentityFixture, a_death, build_delivery
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture, a_death, build_delivery
 
 NHS_NUMBER = {"identifier_value": "9434765919"}
 A_LINK = """
@@ -227,7 +227,7 @@ async def test_r14_no_old_grant_comes_back_with_the_account(identity: IdentityFi
     renewable = await identity.begin()
     await identity.report_death()
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="a mix-up", cause=CAUSE, reverse_death=True
+        LifeEventKind.RESTORE, view.id, reason="a mix-up", context=CONTEXT, reverse_death=True
     )
     with pytest.raises(InvalidToken):
         await identity.authenticate(renewable.access_token)

@@ -53,10 +53,10 @@ async def test_r14_by_then_something_newer_may_be_known(identity: IdentityFixtur
     view = await identity.register()
     await identity.report_death(timestamp=datetime.now(UTC) + HOUR)
     await identity.administration.change_status(
-        LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+        LifeEventKind.BLOCK, view.id, reason="a test", context=OPS
     )
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+        LifeEventKind.RESTORE, view.id, reason="a test", context=OPS
     )
     await apply_due_notices(identity)
     assert (await identity.account(view.id))["status"] == "pending_verification"

@@ -90,7 +90,7 @@ async def test_a_reversal_clears_the_identifier_for_who_comes_next(
     view = await identity.register()
     await identity.report_death()
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="a mix-up", cause=OPS, reverse_death=True
+        LifeEventKind.RESTORE, view.id, reason="a mix-up", context=OPS, reverse_death=True
     )
     nothing = {"identifier_type": None, "identifier_value": None}
     await identity.set_columns(view.id, status="registered", **nothing)
@@ -101,7 +101,7 @@ async def test_a_reversal_clears_the_identifier_for_who_comes_next(
 async def test_a_block_for_another_reason_is_no_death(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.administration.change_status(
-        LifeEventKind.BLOCK, view.id, reason="a stolen account", cause=OPS
+        LifeEventKind.BLOCK, view.id, reason="a stolen account", context=OPS
     )
     nothing = {"identifier_type": None, "identifier_value": None}
     await identity.set_columns(view.id, status_before="registered", **nothing)

@@ -16,7 +16,7 @@ from govid.identity.rate_limits.attempts import (
 )
 from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.settings import ThrottleSettings
-from tests.integration.identity.conftest import CAUSE, build_uow
+from tests.integration.identity.conftest import CONTEXT, build_uow
 
 ADA = "ada@example.com"
 
@@ -37,32 +37,32 @@ class RateLimitFixture(msgspec.Struct, frozen=True, kw_only=True):
         self,
         subject: str = ADA,
         flow: LoginFlow = LoginFlow.SIGN_IN,
-        cause: OperationContext = CAUSE,
+        context: OperationContext = CONTEXT,
     ) -> LoginAttempt:
-        attempt, _ = await self.limits.begin(flow, subject, cause, nothing)
+        attempt, _ = await self.limits.begin(flow, subject, context, nothing)
         return attempt
 
     async def fail(self, attempt: LoginAttempt) -> None:
-        async with self.uow.begin(CAUSE) as tx:
+        async with self.uow.begin(CONTEXT) as tx:
             await self.limits.record_failure(tx, attempt)
 
     async def succeed(self, attempt: LoginAttempt) -> None:
-        async with self.uow.begin(CAUSE) as tx:
+        async with self.uow.begin(CONTEXT) as tx:
             await self.limits.record_success(tx, attempt)
 
     async def release(self, attempt: LoginAttempt) -> None:
-        async with self.uow.begin(CAUSE) as tx:
+        async with self.uow.begin(CONTEXT) as tx:
             await self.limits.release(tx, attempt)
 
     async def lift(self, subject: str = ADA) -> None:
-        async with self.uow.begin(CAUSE) as tx:
+        async with self.uow.begin(CONTEXT) as tx:
             await self.limits.lift_lockout(tx, LoginFlow.SIGN_IN, subject)
 
     async def attempt_wrongly(
-        self, subject: str = ADA, flow: LoginFlow = LoginFlow.SIGN_IN, **cause: Any
+        self, subject: str = ADA, flow: LoginFlow = LoginFlow.SIGN_IN, **context: Any
     ) -> bool:
         """Try and fail; tell whether the attempt was looked at, and not just locked out."""
-        attempt = await self.reserve(subject, flow, msgspec.structs.replace(CAUSE, **cause))
+        attempt = await self.reserve(subject, flow, msgspec.structs.replace(CONTEXT, **context))
         await self.fail(attempt)
         return not attempt.is_locked
 

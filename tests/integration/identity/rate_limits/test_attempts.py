@@ -11,7 +11,7 @@ from govid.identity.errors import TooManyAttempts
 from govid.identity.rate_limits import attempts
 from govid.identity.rate_limits.attempts import LoginFlow, ThrottleCleanup
 from govid.identity.repository.rate_limits import AttemptRepository
-from tests.integration.identity.conftest import CAUSE
+from tests.integration.identity.conftest import CONTEXT
 from tests.integration.identity.rate_limits.conftest import ADA, RateLimitFixture, open_limiter
 
 SEEN = [True] * 6
@@ -79,7 +79,7 @@ async def test_a_lifted_lock_lets_in_at_once_and_is_reported_once(
     await limiter.lift()
     assert not (await limiter.reserve()).is_locked
     lapsing = ThrottleCleanup(AttemptRepository(), QuotaCounters("identity.quota"))
-    async with limiter.uow.begin(CAUSE) as tx:
+    async with limiter.uow.begin(CONTEXT) as tx:
         assert await lapsing.release_expired(tx, 10) == 0
     assert await limiter.events() == ["locked", "lock_expired"]
 
@@ -307,12 +307,12 @@ async def test_a_network_that_failed_too_often_is_refused_before_any_work(
 
 async def test_only_failures_use_up_what_a_network_has(database: Database) -> None:
     limiter = open_limiter(database, address_failures=1)
-    cause = msgspec.structs.replace(CAUSE, address="192.0.2.1")
-    await limiter.succeed(await limiter.reserve(cause=cause))
-    await limiter.release(await limiter.reserve(cause=cause))
-    await limiter.fail(await limiter.reserve(cause=cause))
+    context = msgspec.structs.replace(CONTEXT, client_address="192.0.2.1")
+    await limiter.succeed(await limiter.reserve(context=context))
+    await limiter.release(await limiter.reserve(context=context))
+    await limiter.fail(await limiter.reserve(context=context))
     with pytest.raises(TooManyAttempts):
-        await limiter.reserve(cause=cause)
+        await limiter.reserve(context=context)
 
 
 async def test_a_network_that_only_is_busy_is_asked_to_come_again_soon(

@@ -11,15 +11,15 @@ from govid.bus import Database, OperationContext
 from govid.identity.errors import EmailTaken, IdentifierTaken, SignInBusy, TooManyAttempts
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import (
-    CAUSE,
+    CONTEXT,
     SETTINGS,
     IdentityFixture,
     a_registration,
     build_identity,
 )
 
-ONE = msgspec.structs.replace(CAUSE, address="192.0.2.1")
-OTHER = msgspec.structs.replace(CAUSE, address="192.0.2.2")
+ONE = msgspec.structs.replace(CONTEXT, client_address="192.0.2.1")
+OTHER = msgspec.structs.replace(CONTEXT, client_address="192.0.2.2")
 
 
 async def limited(database: Database, **throttle: Any) -> IdentityFixture:
@@ -29,10 +29,10 @@ async def limited(database: Database, **throttle: Any) -> IdentityFixture:
 
 
 async def register(
-    identity: IdentityFixture, n: int, cause: OperationContext = ONE, **changes: Any
+    identity: IdentityFixture, n: int, context: OperationContext = ONE, **changes: Any
 ) -> None:
     person = {"email": f"ada{n}@example.com", "identifier_value": f"AB1234{n:02}C", **changes}
-    await identity.registration.register(a_registration(**person), cause)
+    await identity.registration.register(a_registration(**person), context)
 
 
 async def test_so_many_register_from_one_network_in_an_hour(database: Database) -> None:

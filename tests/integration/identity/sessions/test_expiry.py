@@ -7,7 +7,7 @@ import pytest
 
 from govid.identity.errors import InvalidToken
 from govid.identity.sessions.expiry import SessionExpiry
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 AGO = "clock_timestamp() - interval '{}'"
 
@@ -24,12 +24,12 @@ async def session(identity: IdentityFixture) -> dict[str, Any]:
 
 
 async def expire(identity: IdentityFixture, rows: int = 500) -> int:
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         return await SessionExpiry().expire_due(tx, rows)
 
 
 async def purge(identity: IdentityFixture, rows: int = 500) -> int:
-    async with identity.uow.begin(CAUSE) as tx:
+    async with identity.uow.begin(CONTEXT) as tx:
         return await SessionExpiry().purge_ended(tx, rows)
 
 
@@ -119,7 +119,7 @@ async def test_expired_sessions_are_marked_and_audited_once(identity: IdentityFi
 async def test_an_end_before_is_no_expiry(identity: IdentityFixture) -> None:
     await identity.register()
     principal = await identity.authenticate(await identity.login())
-    await identity.ending.logout(principal, CAUSE)
+    await identity.ending.logout(principal, CONTEXT)
     await alter(identity, idle_expires_at="clock_timestamp()")
     assert await expire(identity) == 0
 

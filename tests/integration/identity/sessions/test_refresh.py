@@ -10,7 +10,7 @@ import pytest
 
 from govid.identity.errors import InvalidRefreshToken, InvalidToken
 from govid.identity.schemas import GrantView
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 
 async def session(identity: IdentityFixture) -> dict[str, Any]:
@@ -165,7 +165,7 @@ async def test_a_session_revoked_while_it_is_renewed_is_dead_afterwards(
     principal = await identity.authenticate(grant.access_token)
     await asyncio.gather(
         identity.refresh(grant.refresh_token),
-        identity.ending.logout(principal, CAUSE),
+        identity.ending.logout(principal, CONTEXT),
         return_exceptions=True,
     )
     with pytest.raises(InvalidToken):

@@ -17,7 +17,7 @@ from govid.identity.tokens.key_rotation import (
     RotationRequest,
 )
 from govid.identity.tokens.signing_keys import Keyring, UnreadableKey
-from tests.integration.identity.conftest import CAUSE, SETTINGS, build_uow
+from tests.integration.identity.conftest import CONTEXT, SETTINGS, build_uow
 from tests.unit.identity.tokens.test_access_tokens import issue
 
 ROTATION_PERIOD = RotationRequest(operator="ada", reason="every quarter")
@@ -46,7 +46,7 @@ class Process:
         return [key["kid"] for key in msgspec.json.decode(self.keyring.encode_jwks())["keys"]]
 
     async def states(self) -> dict[str, str]:
-        return {key.kid: key.state for key in await self.rotation.fetch_states(CAUSE)}
+        return {key.kid: key.state for key in await self.rotation.fetch_states(CONTEXT)}
 
     async def due(self) -> None:
         """Let the time of the next step have come."""
@@ -79,7 +79,7 @@ async def test_r10_a_new_key_is_published_everywhere_before_it_signs(
     one: Process, other: Process
 ) -> None:
     old = one.keyring.signing.kid
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     await one.watch.check()
     await other.watch.check()
     assert one.published == other.published == [old, new]
@@ -95,7 +95,7 @@ async def test_r10_a_token_from_before_the_switch_is_believed_by_all_after_it(
 ) -> None:
     old = one.keyring.signing.kid
     before = issue(one.tokens)
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     await other.watch.check()
     await one.due()
     await one.watch.check()
@@ -114,7 +114,7 @@ async def test_r10_an_old_key_lives_as_long_as_its_tokens_need_and_then_fails(
 ) -> None:
     old = one.keyring.signing.kid
     token = issue(one.tokens)
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     await one.due()
     await one.watch.check()
     kept = await one.database.reads.fetchval(
@@ -132,8 +132,8 @@ async def test_r10_an_old_key_lives_as_long_as_its_tokens_need_and_then_fails(
 
 async def test_r10_a_retired_key_has_no_private_half_left(one: Process) -> None:
     old = one.keyring.signing.kid
-    await one.rotation.rotate(ROTATION_PERIOD, CAUSE, immediately=True)
-    await one.rotation.retire(old, ROTATION_PERIOD, CAUSE)
+    await one.rotation.rotate(ROTATION_PERIOD, CONTEXT, immediately=True)
+    await one.rotation.retire(old, ROTATION_PERIOD, CONTEXT)
     rows = await one.database.reads.fetch(
         "SELECT kid, private_key IS NULL AS gone FROM identity.signing_key"
     )
@@ -142,7 +142,7 @@ async def test_r10_a_retired_key_has_no_private_half_left(one: Process) -> None:
 
 async def test_r10_each_step_is_taken_once_and_audited(one: Process, other: Process) -> None:
     old = one.keyring.signing.kid
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     await one.due()
     await one.watch.check()
     await other.watch.check()
@@ -158,17 +158,17 @@ async def test_r10_each_step_is_taken_once_and_audited(one: Process, other: Proc
 
 
 async def test_a_second_rotation_waits_for_the_first(one: Process) -> None:
-    await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     with pytest.raises(RotationConflict, match="already published"):
-        await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+        await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     assert len(await one.states()) == 2
 
 
 async def test_a_leak_is_answered_at_once(one: Process, other: Process) -> None:
     old = one.keyring.signing.kid
     stolen = issue(one.tokens)
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE, immediately=True)
-    await one.rotation.retire(old, ROTATION_PERIOD, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT, immediately=True)
+    await one.rotation.retire(old, ROTATION_PERIOD, CONTEXT)
     await other.watch.check()
     assert other.keyring.signing.kid == new
     with pytest.raises(InvalidToken):
@@ -176,8 +176,8 @@ async def test_a_leak_is_answered_at_once(one: Process, other: Process) -> None:
 
 
 async def test_a_key_on_its_way_may_be_called_in_at_once(one: Process) -> None:
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
-    assert await one.rotation.rotate(ROTATION_PERIOD, CAUSE, immediately=True) == new
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
+    assert await one.rotation.rotate(ROTATION_PERIOD, CONTEXT, immediately=True) == new
     await one.watch.check()
     assert one.keyring.signing.kid == new
 
@@ -187,19 +187,19 @@ async def test_a_key_on_its_way_may_be_called_in_at_once(one: Process) -> None:
 )
 async def test_some_keys_are_not_retired(one: Process, kid: str | None, why: str) -> None:
     with pytest.raises(RotationConflict, match=why):
-        await one.rotation.retire(kid or one.keyring.signing.kid, ROTATION_PERIOD, CAUSE)
+        await one.rotation.retire(kid or one.keyring.signing.kid, ROTATION_PERIOD, CONTEXT)
 
 
 async def test_a_retired_key_is_not_retired_again(one: Process) -> None:
-    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
-    await one.rotation.retire(new, ROTATION_PERIOD, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CONTEXT)
+    await one.rotation.retire(new, ROTATION_PERIOD, CONTEXT)
     with pytest.raises(RotationConflict, match="already retired"):
-        await one.rotation.retire(new, ROTATION_PERIOD, CAUSE)
+        await one.rotation.retire(new, ROTATION_PERIOD, CONTEXT)
 
 
 async def test_new_keys_are_encrypted(database: Database) -> None:
     process = await Process(database, SEALED).started()
-    new = await process.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    new = await process.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     sealed = await database.reads.fetchval(
         "SELECT sealed FROM identity.signing_key WHERE kid = $1", new
     )
@@ -216,14 +216,14 @@ async def test_an_operator_without_the_servers_key_stores_nothing(
     await Process(database, SEALED).started()
     stranger = Process(database, msgspec.structs.replace(SETTINGS, key_encryption_key=key))
     with pytest.raises(UnreadableKey):
-        await stranger.rotation.rotate(ROTATION_PERIOD, CAUSE)
+        await stranger.rotation.rotate(ROTATION_PERIOD, CONTEXT)
     assert len(await stranger.states()) == 1
 
 
 async def test_a_shared_secret_does_not_rotate(database: Database) -> None:
     settings = msgspec.structs.replace(SETTINGS, algorithm="HS256", secret_key=b"s" * 32)
     with pytest.raises(RotationConflict, match="GOVID_SECRET_KEY"):
-        await Process(database, settings).rotation.rotate(ROTATION_PERIOD, CAUSE)
+        await Process(database, settings).rotation.rotate(ROTATION_PERIOD, CONTEXT)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from govid.identity.errors import AttemptsExhausted
 from govid.identity.life_event_kinds import LifeEventKind
 from govid.identity.repository.claimed_facts import ClaimedFactsCipher, UnreadableFacts
 from govid.identity.schemas import UserView, Verify
-from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 from tests.integration.identity.life_events.test_event_time import OPS
 from tests.integration.identity.verification.test_results import NOON, an_answer
 
@@ -27,7 +27,7 @@ STATED_FACTS = ClaimedFacts(
 
 async def build_verification_requests(identity: IdentityFixture) -> UserView:
     principal = await identity.authenticate(await identity.login())
-    return await identity.verification_requests.start(ADA, principal, CAUSE)
+    return await identity.verification_requests.start(ADA, principal, CONTEXT)
 
 
 async def failed(identity: IdentityFixture, **changes: Any) -> UserView:
@@ -56,7 +56,7 @@ async def test_r16_a_double_click_is_one_question(identity: IdentityFixture) -> 
     await failed(identity)
     principal = await identity.authenticate(await identity.login())
     results = await asyncio.gather(
-        *(identity.verification_requests.start(ADA, principal, CAUSE) for _ in range(5)),
+        *(identity.verification_requests.start(ADA, principal, CONTEXT) for _ in range(5)),
         return_exceptions=True,
     )
     assert Counter(type(result).__name__ for result in results) == {
@@ -131,7 +131,7 @@ async def test_r18_a_block_takes_the_level_and_its_end_gives_it_back(
     await identity.report_death()
     assert (await identity.account(view.id))["assurance"] == "P0"
     await identity.administration.change_status(
-        LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS, reverse_death=True
+        LifeEventKind.RESTORE, view.id, reason="a test", context=OPS, reverse_death=True
     )
     assert (await identity.account(view.id))["assurance"] == "P2"
 
