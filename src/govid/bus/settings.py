@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from govid.bus.events import Topic
+from govid.bus.shared.privacy import RedactedStruct
 
 
-class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     """Settings of the bus. Durations are in seconds."""
 
     database_url: str
@@ -40,10 +39,6 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: float = 90
     kafka_retention_days: float = 7
     """How long Kafka retains records. govid retains receipts and inbox rows at least as long."""
-
-    def __repr__(self) -> str:
-        """Show nothing: a URL may hold a password, and the key is one (I11)."""
-        return "<BusSettings>"
 
     @property
     def row_retention_days(self) -> float:

@@ -29,6 +29,7 @@ from govid.bus import (
     rerun_on_conflict,
 )
 from govid.bus.events import TaxConsentGranted, TaxConsentLapsed, TaxConsentWithdrawn
+from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.clients.interfaces import ConsentClient, InvalidConsentCode, ReconsentRequired
 from govid.hmrc.errors import (
     AccountIsBlocked,
@@ -70,15 +71,11 @@ A call to HMRC may take longer than shutdown may; then that citizen has to conse
 """
 
 
-class ActiveConsentTokens(msgspec.Struct, frozen=True, kw_only=True):
+class ActiveConsentTokens(RedactedStruct, frozen=True, kw_only=True):
     """The current consent tokens, and the generation of the exchange that issued them."""
 
     tokens: ConsentTokens
     generation: int
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class ConsentTokenProvider:

@@ -12,6 +12,7 @@ from msgspec.structs import force_setattr
 from govid.bus import InvalidRequest, Personal
 from govid.bus.shared.identifiers import normalise_utr
 from govid.bus.shared.plain_text import is_plain_line, neutralise
+from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.tax_values import TaxYear, parse_amount
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
@@ -50,12 +51,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class _Silent(Struct, frozen=True, kw_only=True):
+class _Silent(RedactedStruct, frozen=True, kw_only=True):
     """A struct whose repr shows no personal data."""
-
-    def __repr__(self) -> str:
-        """Name the struct only."""
-        return f"<{type(self).__name__}>"
 
 
 class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
+
 MatchingContract = Literal["pdv", "individuals-2", "individuals-1"]
 """The matching API that verifies numbers, as agreed with HMRC."""
 
@@ -24,7 +26,7 @@ class HmrcQuotas(msgspec.Struct, frozen=True, kw_only=True):
     consents_per_hour: int = 0
 
 
-class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
+class HmrcSettings(RedactedStruct, frozen=True, kw_only=True):
     """Settings of the HMRC module.
 
     If a client is `remote`, `base_url`, `client_id` and `client_secret` are set. With
@@ -60,7 +62,3 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether responses that are marked as simulated are accepted."""
     simulator_fault: str = ""
     quotas: HmrcQuotas = HmrcQuotas()
-
-    def __repr__(self) -> str:
-        """Name the struct only: its members include secrets (I11)."""
-        return f"<{type(self).__name__}>"

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
 from govid.bus import Personal, Principal
 from govid.bus.events import IdentifierType
+from govid.bus.shared.privacy import RedactedStruct
 
 Text = Annotated[str, Meta(max_length=1024)]
 """Text whose actual limit is in `validation`; this bound only limits the work of the rules."""
@@ -20,7 +21,7 @@ GIVEN_NAME = (
 )
 
 
-class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Register(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Open an account.
 
     Give both family name and date of birth, or neither. With them the department compares more
@@ -41,12 +42,8 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     date_of_birth: Personal[date] | None = field(name="dateOfBirth", default=None)
     postcode: Personal[Text] | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Register>"
 
-
-class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Verify(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Request verification of the account with these facts."""
 
     given_name: Personal[Annotated[Text, Meta(description=GIVEN_NAME)]] | None = field(
@@ -56,45 +53,29 @@ class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     date_of_birth: Personal[date] = field(name="dateOfBirth")
     postcode: Personal[Text] | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Verify>"
 
-
-class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Login(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sign in. The format is not validated: a value that cannot be correct is a wrong one."""
 
     email: Personal[str]
     password: Personal[str]
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Login>"
 
-
-class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Refresh(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Renew a session. The client must be the one that began the session."""
 
     refresh_token: Personal[Text]
     client_id: Text = "govid"
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Refresh>"
 
-
-class TokenView(Struct, frozen=True, kw_only=True):
+class TokenView(RedactedStruct, frozen=True, kw_only=True):
     """An access token, to be sent as `Authorization: Bearer ...`."""
 
     access_token: Personal[str]
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<TokenView>"
 
-
-class GrantView(Struct, frozen=True, kw_only=True):
+class GrantView(RedactedStruct, frozen=True, kw_only=True):
     """The tokens of a session: an access token, and a refresh token that can be used once."""
 
     access_token: Personal[str]
@@ -103,9 +84,7 @@ class GrantView(Struct, frozen=True, kw_only=True):
     refresh_token: Personal[Annotated[str, Meta(description="For `POST /api/auth/refresh`, once.")]]
     session_id: UUID
 
-    def __repr__(self) -> str:
-        """Name the session only."""
-        return f"<GrantView {self.session_id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("session_id",)
 
 
 class PasswordPolicyView(Struct, frozen=True, kw_only=True):
@@ -157,7 +136,7 @@ class DiscoveryView(Struct, frozen=True, kw_only=True):
         )
 
 
-class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChangePassword(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Change the password."""
 
     current_password: Personal[str]
@@ -165,22 +144,14 @@ class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Annotated[str, Meta(description="The new password; see `GET /api/auth/password-policy`.")]
     ]
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ChangePassword>"
 
-
-class RequestReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestReset(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Request a link to set a new password. An invalid address belongs to no account."""
 
     email: Personal[str]
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<RequestReset>"
 
-
-class ConfirmReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConfirmReset(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Set a new password."""
 
     token: Personal[Annotated[str, Meta(description="From the link in the email.")]]
@@ -188,40 +159,24 @@ class ConfirmReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Annotated[str, Meta(description="The new password; see `GET /api/auth/password-policy`.")]
     ]
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ConfirmReset>"
 
-
-class ChangeEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChangeEmail(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Request a change of the email address."""
 
     email: Personal[Annotated[Text, Meta(description="At most 254 octets; not case-sensitive.")]]
     password: Personal[Annotated[str, Meta(description="The current password of the account.")]]
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ChangeEmail>"
 
-
-class ConfirmEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConfirmEmail(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Confirm an email address with the token from the link."""
 
     token: Personal[Annotated[str, Meta(description="From the link in the email.")]]
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ConfirmEmail>"
 
-
-class CloseAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CloseAccount(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Close the account permanently."""
 
     password: Personal[Annotated[str, Meta(description="The current password of the account.")]]
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<CloseAccount>"
 
 
 class NotedView(Struct, frozen=True, kw_only=True):
@@ -230,7 +185,7 @@ class NotedView(Struct, frozen=True, kw_only=True):
     message: str
 
 
-class UserView(Struct, frozen=True, kw_only=True):
+class UserView(RedactedStruct, frozen=True, kw_only=True):
     """An account, as its holder sees it."""
 
     id: UUID
@@ -262,9 +217,7 @@ class UserView(Struct, frozen=True, kw_only=True):
             assurance=principal.assurance,
         )
 
-    def __repr__(self) -> str:
-        """Name the account only."""
-        return f"<UserView {self.id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("id",)
 
 
 class EventsView(Struct, frozen=True, kw_only=True):
@@ -274,7 +227,7 @@ class EventsView(Struct, frozen=True, kw_only=True):
     statement: str
 
 
-class ExportView(Struct, frozen=True, kw_only=True):
+class ExportView(RedactedStruct, frozen=True, kw_only=True):
     """All data held about an account. `departments` lists the records of each, by kind."""
 
     exported_at: datetime
@@ -298,7 +251,3 @@ class ExportView(Struct, frozen=True, kw_only=True):
     ]
     departments: Personal[dict[str, Mapping[str, Sequence[Any]]]]
     events: EventsView
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ExportView>"

@@ -1,9 +1,11 @@
 """Settings of identity."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
+
+from govid.bus.shared.privacy import RedactedStruct
 
 
 class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +33,7 @@ KEY_CHECK_SECONDS = 5
 """How often each process reads the signing keys."""
 
 
-class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SmtpSettings(RedactedStruct, frozen=True, kw_only=True):
     """The server that accepts outgoing e-mail."""
 
     host: str
@@ -41,9 +43,7 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     timeout_seconds: float = 10
 
-    def __repr__(self) -> str:
-        """Leave the password out (I9)."""
-        return f"<SmtpSettings {self.host}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("host",)
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class IdentityQuotas(msgspec.Struct, frozen=True, kw_only=True):
     """E-mails to one recipient, over all accounts that cause them."""
 
 
-class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
+class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
     """Settings of identity. Durations are in seconds, memory is in KiB."""
 
     issuer: str
@@ -169,6 +169,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
             else self.key_keep_seconds
         )
 
-    def __repr__(self) -> str:
-        """Leave the secrets out (I9)."""
-        return f"<IdentitySettings {self.issuer} {self.algorithm}>"
+    repr_members: ClassVar[tuple[str, ...]] = (
+        "issuer",
+        "algorithm",
+    )

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Protocol, TypeVar
 
-import msgspec
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -20,6 +19,7 @@ from govid.bus.shared.email_addresses import mailbox_key
 from govid.bus.shared.identifiers import ClaimedFacts, drop_separators, normalise_identifier
 from govid.bus.shared.names import HMRC_NAME_MAX, first_given_name, hmrc_spellings, is_joiner
 from govid.bus.shared.plain_text import is_plain_line
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.errors import FieldError
 from govid.identity.password_policy import PasswordPolicy, is_unicode
 from govid.identity.schemas import Register
@@ -191,7 +191,7 @@ _IDENTIFIER_FAULT = {IdentifierType.NIN: "nino_format", IdentifierType.NHS: "nhs
 T = TypeVar("T")
 
 
-class ValidRegistration(msgspec.Struct, frozen=True, kw_only=True):
+class ValidRegistration(RedactedStruct, frozen=True, kw_only=True):
     """A registration whose fields are all well-formed and in canonical form."""
 
     email: str
@@ -201,10 +201,6 @@ class ValidRegistration(msgspec.Struct, frozen=True, kw_only=True):
     identifier_value: str
     phone_number: str | None
     facts: ClaimedFacts | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ValidRegistration>"
 
 
 class RegistrationRules:

@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr
 
 from govid.bus import FieldFault, InvalidRequest, Personal
 from govid.bus.shared.plain_text import is_plain_line, is_plain_text, neutralise
+from govid.bus.shared.privacy import RedactedStruct
 from govid.nhs.slots import AppointmentStatus, parse_time
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
@@ -25,12 +26,8 @@ _SENT_AS = {"nhs_number": "nhsNumber", "medical_history": "medicalHistory"}
 Slots = Annotated[tuple[SlotId, ...], Meta(min_length=1, max_length=4)]
 
 
-class _Silent(Struct, frozen=True, kw_only=True):
+class _Silent(RedactedStruct, frozen=True, kw_only=True):
     """Base of structs whose repr shows no personal data."""
-
-    def __repr__(self) -> str:
-        """Name the struct only."""
-        return f"<{type(self).__name__}>"
 
 
 def _require_plain_text(request: Struct, lines: Sequence[str], texts: Sequence[str] = ()) -> None:

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
+
 
 class Practice(msgspec.Struct, frozen=True, kw_only=True):
     """Practice that offers appointments of one specialty."""
@@ -27,7 +29,7 @@ class NhsQuotas(msgspec.Struct, frozen=True, kw_only=True):
     slot_searches_per_minute: int = 0
 
 
-class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
+class NhsSettings(RedactedStruct, frozen=True, kw_only=True):
     """Settings of the NHS module.
 
     `accept_prototype_form` accepts `NHS` and nine digits as an NHS number, a form that only the
@@ -57,7 +59,3 @@ class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an NHS that identifies itself as simulated is accepted."""
     simulator_fault: str = ""
     quotas: NhsQuotas = NhsQuotas()
-
-    def __repr__(self) -> str:
-        """Show no values, because they include a private key (I11)."""
-        return "<NhsSettings>"

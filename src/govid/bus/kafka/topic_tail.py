@@ -34,7 +34,7 @@ class TailRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Show the position only: the value may be personal (I9)."""
-        return f"<Record {self.topic}/{self.partition}/{self.offset}>"
+        return f"<TailRecord {self.topic}/{self.partition}/{self.offset}>"
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from govid.bus.delivery.pending_counts import count_pending, fetch_oldest_pendin
 from govid.bus.events.masking import mask_payload
 from govid.bus.operations.delivery_filter import DeliveryFilter
 from govid.bus.shared.ids import first_uuid7_at, uuid7_timestamp
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.storage.sql import load_statements
 
 DELIVERY_STATES = ("pending", "waiting", "parked", "dead", "done", "skipped", "discarded")
@@ -56,17 +57,13 @@ class DeliveryLine(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
-class EventDetail(msgspec.Struct, frozen=True, kw_only=True):
+class EventDetail(RedactedStruct, frozen=True, kw_only=True):
     """One event with its payload, and the state of its delivery to every subscriber."""
 
     event: Mapping[str, Any]
     payload: Mapping[str, Any]
     headers: Mapping[str, Any]
     deliveries: Sequence[Mapping[str, Any]]
-
-    def __repr__(self) -> str:
-        """Show nothing: the payload may be personal (I9)."""
-        return "<EventDetail>"
 
 
 class OutboxInspection:

@@ -1,12 +1,13 @@
 """Operation context: the actor and the cause of a request, a transaction or an event."""
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
 from govid.bus.shared.contract import Event
+from govid.bus.shared.privacy import RedactedStruct
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +20,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 ANONYMOUS = Actor(kind="anonymous")
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
+class Principal(RedactedStruct, frozen=True, kw_only=True):
     """The account and session of a bearer token, as read from the database for this request.
 
     The token only identifies them; all other members are current column values.
@@ -38,9 +39,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     assurance: str = "P0"
     """Identity assurance: P0 none, P1 by an identifier, P2 by name and date of birth."""
 
-    def __repr__(self) -> str:
-        """Show the account id only: the rest is personal (I9)."""
-        return f"<Principal {self.account_id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("account_id",)
 
 
 class DeferredAccessEvent:

@@ -6,20 +6,16 @@ clients, so their values are permanent.
 
 from enum import StrEnum
 
-import msgspec
+from govid.bus.shared.privacy import RedactedStruct
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(RedactedStruct, frozen=True, kw_only=True):
     """A published fact, in the shape that consumers read.
 
     Wire names are the contract's. Unlike request structs, event structs accept unknown members on
     input: an external producer may be newer than this release, and its message must not be lost.
     The repr shows no member, because some are personal (I9).
     """
-
-    def __repr__(self) -> str:
-        """Name the struct only."""
-        return f"<{type(self).__name__}>"
 
 
 class IdentifierType(StrEnum):

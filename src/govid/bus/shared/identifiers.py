@@ -12,11 +12,10 @@ from datetime import date
 from typing import Protocol
 from uuid import UUID
 
-import msgspec
 from nhs_number.validate import calculate_checksum
 
 from govid.bus.shared.contract import IdentifierType
-from govid.bus.shared.privacy import Personal
+from govid.bus.shared.privacy import Personal, RedactedStruct
 
 NINO_SUFFIXES = "ABCD"
 """The letters that a National Insurance number may end in."""
@@ -170,7 +169,7 @@ def _nhs_number(number: str) -> str:
     return number
 
 
-class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimedFacts(RedactedStruct, frozen=True, kw_only=True):
     """A name, a date of birth and possibly a postcode, as the citizen entered them.
 
     `given_name` is None for a person with a single name.
@@ -180,10 +179,6 @@ class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
     family_name: Personal[str]
     date_of_birth: Personal[date]
     postcode: Personal[str | None] = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ClaimedFacts>"
 
 
 class ClaimedFactsSource(Protocol):

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields
@@ -35,6 +35,20 @@ def _metadata(annotation: Any) -> Iterator[Any]:
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
         yield from _metadata(part)
+
+
+class RedactedStruct(Struct, frozen=True):
+    """Base of every struct that may hold personal data or secrets: its repr shows no values (I9).
+
+    A subclass names in `repr_members` the members that identify an instance and tell nothing else.
+    """
+
+    repr_members: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        """Return the name of the class and the values of `repr_members`."""
+        values = "".join(f" {getattr(self, name)}" for name in self.repr_members)
+        return f"<{type(self).__name__}{values}>"
 
 
 class PseudonymGenerator:

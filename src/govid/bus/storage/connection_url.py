@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-import msgspec
+from govid.bus.shared.privacy import RedactedStruct
 
 SCHEMES = frozenset({"postgresql", "postgres"})
 TLS_PARAMETERS = (
@@ -102,7 +102,7 @@ class InvalidConnectionUrl(ValueError):
         self.faults = tuple(faults)
 
 
-class ConnectionUrl(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
     """A parsed URL. Without `hosts` the driver uses libpq's defaults (PGHOST, sockets)."""
 
     hosts: tuple[tuple[str, int | None], ...] = ()
@@ -118,10 +118,6 @@ class ConnectionUrl(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, str] = {}
     """Settings of the session, from `options=-c name=value`."""
     socket: Mapping[str, int] = {}
-
-    def __repr__(self) -> str:
-        """Show nothing: it holds a password (I9)."""
-        return "<ConnectionUrl>"
 
     @property
     def place(self) -> str:

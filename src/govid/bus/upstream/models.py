@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Self, TypeVar
 import msgspec
 
 from govid.bus.shared.errors import Outage
+from govid.bus.shared.privacy import RedactedStruct
 
 T = TypeVar("T")
 
 
-class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamRequest(RedactedStruct, frozen=True, kw_only=True):
     """One request to a department.
 
     `operation` and `route` appear in logs and metrics: a name (`patient.read`) and a path template.
@@ -35,12 +36,10 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     repeatable: bool = False
     correlation_id: str | None = None
 
-    def __repr__(self) -> str:
-        """Name the operation only (I9)."""
-        return f"<{type(self).__name__} {self.operation}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("operation",)
 
 
-class UpstreamResponse(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamResponse(RedactedStruct, frozen=True, kw_only=True):
     """The department's response: any status from 200 to 499 except 3xx, 408 and 429.
 
     The names of `headers` are in lower case.
@@ -76,9 +75,7 @@ class UpstreamResponse(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self.decode(object)
 
-    def __repr__(self) -> str:
-        """Show the status only (I9)."""
-        return f"<{type(self).__name__} {self.status}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("status",)
 
 
 class UpstreamFailure(Outage):

@@ -4,23 +4,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream.models import UpstreamFailure
 
 RENEWAL_SHARE = 0.8
 """The part of a token's lifetime after which it is renewed."""
 
 
-class BearerToken(msgspec.Struct, frozen=True, kw_only=True):
+class BearerToken(RedactedStruct, frozen=True, kw_only=True):
     """An access token, and its lifetime in seconds."""
 
     value: str
     life_seconds: float
-
-    def __repr__(self) -> str:
-        """Show nothing (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class TokenCache:

@@ -17,6 +17,7 @@ import rich_click
 from govid import identity
 from govid.bus import OperationContext
 from govid.bus.shared.contract import AccountStatus
+from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.cli.components import (
     account_command_options,
     build_operation_context,
@@ -53,16 +54,12 @@ class AccountIdType(click.types.UUIDParameterType):
             )
 
 
-class AccountSelector(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSelector(RedactedStruct, frozen=True, kw_only=True):
     """How the account is selected: by its id, or by a typed address or identifier."""
 
     account_id: UUID | None
     email: bool
     identifier: bool
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Sought>"
 
 
 def select_account(function: F) -> F:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ from govid.bus.events import Topic
 from govid.bus.events.masking import MASK, mask_payload
 from govid.bus.kafka.topic_tail import TailRecord, open_tail
 from govid.bus.shared.ids import EPOCH, first_uuid7_at
+from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.cli.errors import BackendUnreachable, CommandRefused, InvalidUsage
 from govid.gateway.cli.filters import MOMENT
 from govid.gateway.cli.operator import log_operator_action, record_data_view
@@ -51,7 +52,7 @@ FIRST_SINCE = """
 """
 
 
-class ObservedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class ObservedEvent(RedactedStruct, frozen=True, kw_only=True):
     """One event that was read. `payload` is masked unless raw payloads were requested.
 
     `position` is partition/offset in Kafka, otherwise the position in the outbox.
@@ -65,9 +66,10 @@ class ObservedEvent(msgspec.Struct, frozen=True, kw_only=True):
     position: str
     payload: Any
 
-    def __repr__(self) -> str:
-        """Show topic and position only, no payload (I9)."""
-        return f"<Passed {self.topic} {self.position}>"
+    repr_members: ClassVar[tuple[str, ...]] = (
+        "topic",
+        "position",
+    )
 
     def format_line(self) -> str:
         """Return one line of text; a terminal may break it at spaces."""

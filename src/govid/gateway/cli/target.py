@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.storage.connection import (
     ConnectionFactory,
     DatabaseUnreachable,
@@ -121,7 +121,7 @@ def _explain_missing_privilege(message: str) -> CommandError:
 _START_ONE = "Start one with `govid dev`, or set "
 
 
-class Installation(msgspec.Struct, frozen=True, kw_only=True):
+class Installation(RedactedStruct, frozen=True, kw_only=True):
     """The backends that a command works on. `running` is the server of `govid dev`, if any."""
 
     settings: Settings
@@ -133,10 +133,6 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     def is_demonstration(self) -> bool:
         """Whether this is the database of `govid dev`, which holds no real personal data."""
         return self.running is not None and self.database_url == self.running.database_url
-
-    def __repr__(self) -> str:
-        """Show nothing: URLs may hold passwords (I9)."""
-        return "<Target>"
 
 
 def load_settings(

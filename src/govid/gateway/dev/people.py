@@ -9,11 +9,11 @@ import random
 from collections.abc import Iterator
 from typing import Literal
 
-import msgspec
 from nhs_number.constants import REGION_SYNTHETIC
 from nhs_number.validate import calculate_checksum
 
 from govid.bus.shared.contract import AccountStatus
+from govid.bus.shared.privacy import RedactedStruct
 
 GIVEN = ("Ada", "Ben", "Carys", "Dylan", "Esme", "Faisal", "Grace", "Hamish", "Imran", "Joan")
 FAMILY = ("Ashworth", "Bevan", "Chaudhry", "Drummond", "Ellis", "Fraser", "Gill", "Hughes")
@@ -21,7 +21,7 @@ DRAMA_PHONE = "+447700900{:03d}"
 _NO_CHECK_DIGIT = 10
 
 
-class SyntheticPerson(msgspec.Struct, frozen=True, kw_only=True):
+class SyntheticPerson(RedactedStruct, frozen=True, kw_only=True):
     """A synthetic person with the values of its rows in the database."""
 
     email: str
@@ -32,10 +32,6 @@ class SyntheticPerson(msgspec.Struct, frozen=True, kw_only=True):
     identifier_type: Literal["NIN", "NHS"] | None = None
     identifier_value: str | None = None
     utr: str | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only, like every struct with personal data (I9)."""
-        return "<Person>"
 
 
 STANDARD_PEOPLE = (

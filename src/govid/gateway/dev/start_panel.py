@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 import click
-import msgspec
+
+from govid.bus.shared.privacy import RedactedStruct
 
 WIDTH = 80
 """Maximum length of a line, unless an address is longer."""
 NAME_WIDTH = 10
 
 
-class StartPanel(msgspec.Struct, frozen=True, kw_only=True):
+class StartPanel(RedactedStruct, frozen=True, kw_only=True):
     """The panel as one object (`govid dev --json`). `ready_seconds` counts from the command."""
 
     version: str
@@ -34,9 +36,7 @@ class StartPanel(msgspec.Struct, frozen=True, kw_only=True):
     death_notification_for: str | None = None
     death_notification_at: datetime | None = None
 
-    def __repr__(self) -> str:
-        """Name the service only: a database's URL may hold a password (I9)."""
-        return f"<Panel {self.service}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("service",)
 
 
 def render_panel(panel: StartPanel, password: str, command: str = "govid") -> str:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.settings import Settings
 
 
@@ -32,7 +34,7 @@ def _secret() -> str:
     return secrets.token_urlsafe(48)
 
 
-class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
+class RunningServer(RedactedStruct, frozen=True, kw_only=True):
     """The running server, as other commands (`govid events tail`, `demo`, `outbox`) find it."""
 
     pid: int
@@ -42,9 +44,7 @@ class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
     kafka_in_memory: bool
     started_at: datetime
 
-    def __repr__(self) -> str:
-        """Show the URL only: the database's URL may hold a password (I9)."""
-        return f"<Running {self.url}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("url",)
 
 
 class DevState(msgspec.Struct, kw_only=True):

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from govid.bus import BusSettings
 from govid.bus.events import Topic
+from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.settings.departments import (
     build_hmrc_settings,
     build_mail_settings,
@@ -31,7 +32,7 @@ class ShownSetting(msgspec.Struct, frozen=True, kw_only=True):
     doc: str
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(RedactedStruct, frozen=True, kw_only=True):
     """All settings of one process. The repr shows no value, because some are secrets (I9)."""
 
     demonstration: bool
@@ -71,10 +72,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         sources = {row.name: row.source for row in self.table}
         names = (name, "DB_HOST") if name == "GOVID_DATABASE_URL" else (name,)
         return any(sources[one] != "default" for one in names)
-
-    def __repr__(self) -> str:
-        """Name the struct only."""
-        return "<Settings>"
 
 
 def build_settings(

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import (
     CredentialsRejected,
     UnusableResponse,
@@ -49,15 +50,11 @@ ACCESS_DENIED = frozenset(
 """Codes by which the platform denies govid access; a new token would not be accepted either."""
 
 
-class HmrcErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+class HmrcErrorBody(RedactedStruct, frozen=True, kw_only=True):
     """An error body in one of two forms: the platform's `code`, or PDV's `errors`."""
 
     code: object = None
     errors: object = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 def is_token_refusal(answer: UpstreamResponse) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.tax_values import TaxYear
 
 
@@ -36,16 +37,12 @@ class VerificationOutcome(StrEnum):
         }
 
 
-class IdentityClaim(msgspec.Struct, frozen=True, kw_only=True):
+class IdentityClaim(RedactedStruct, frozen=True, kw_only=True):
     """A number that a citizen claims as their own, and the facts that they claim."""
 
     nino: str
     facts: ClaimedFacts | None = None
     correlation_id: str | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,31 +99,23 @@ class InvalidTaxRequest(Exception):
     """HMRC rejects the reference, the year or the day as malformed."""
 
 
-class GrantedTokens(msgspec.Struct, frozen=True, kw_only=True):
+class GrantedTokens(RedactedStruct, frozen=True, kw_only=True):
     """An access token and a one-time refresh token for one person's records."""
 
     access_token: str
     refresh_token: str
     life_seconds: float
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class TaxRecordRequest(msgspec.Struct, frozen=True, kw_only=True):
+class TaxRecordRequest(RedactedStruct, frozen=True, kw_only=True):
     """The taxpayer reference to read, and the access token for it."""
 
     utr: str
     access_token: str
     correlation_id: str | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class EmploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
+class EmploymentSummary(RedactedStruct, frozen=True, kw_only=True):
     """One employment in a tax year; None is a member that HMRC did not send."""
 
     paye_reference: str
@@ -135,12 +124,8 @@ class EmploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     pay: Decimal | None = None
     tax: Decimal | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class StateBenefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class StateBenefits(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """Pensions, annuities and benefits: amounts received, or tax taken off."""
 
     other_pensions_and_retirement_annuities: Decimal | None = None
@@ -148,12 +133,8 @@ class StateBenefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     jobseekers_allowance: Decimal | None = None
     seiss_net_paid: Decimal | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class TaxYearSummary(msgspec.Struct, frozen=True, kw_only=True):
+class TaxYearSummary(RedactedStruct, frozen=True, kw_only=True):
     """A tax year at HMRC. None means no data, which is not zero."""
 
     employments: Sequence[EmploymentSummary] | None = None
@@ -161,12 +142,8 @@ class TaxYearSummary(msgspec.Struct, frozen=True, kw_only=True):
     taken_off: StateBenefits | None = None
     refunded: Decimal | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class AccountBalance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountBalance(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """The balance of a Self Assessment account."""
 
     total_overdue_balance: Decimal
@@ -176,12 +153,8 @@ class AccountBalance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total_credit_available: Decimal
     earliest_payable_due_date: date | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class AccountCharge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountCharge(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """A charge, and its outstanding amount."""
 
     charge_id: str
@@ -192,45 +165,29 @@ class AccountCharge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     due_date: date | None = None
     creation_date: date | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class AccountRefund(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountRefund(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """A refund."""
 
     total_refund_amount: Decimal | None = None
     refund_request_amount: Decimal | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class AccountPayment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountPayment(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """A payment."""
 
     payment_amount: Decimal
     payment_reference: str | None = None
     payment_date: date | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
-
-class SelfAssessmentAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class SelfAssessmentAccount(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """A Self Assessment account, with HMRC's names for its parts."""
 
     balance_details: AccountBalance
     charge_details: tuple[AccountCharge, ...] = ()
     refund_details: tuple[AccountRefund, ...] = ()
     payment_history_details: tuple[AccountPayment, ...] = ()
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class ConsentClient(Protocol):

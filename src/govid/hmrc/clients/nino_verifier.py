@@ -20,6 +20,7 @@ import msgspec
 from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import ClaimedFacts, normalise_identifier
 from govid.bus.shared.names import first_given_name, hmrc_spellings
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import (
     AuthorisedClient,
     CredentialsRejected,
@@ -49,7 +50,7 @@ class PersonDeceased(Exception):
     """HMRC knows the person, who has died."""
 
 
-class PersonDetails(msgspec.Struct, frozen=True, kw_only=True):
+class PersonDetails(RedactedStruct, frozen=True, kw_only=True):
     """The details to match, with names as HMRC writes them."""
 
     first: str
@@ -68,10 +69,6 @@ class PersonDetails(msgspec.Struct, frozen=True, kw_only=True):
                 "nino": self.nino,
             }
         )
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class PersonMatcher(Protocol):
@@ -173,15 +170,11 @@ _DECEASED = b"deceased"
 _INTERNAL_ERROR = "Internal error"
 
 
-class _Echo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Echo(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """The person who was matched."""
 
     nino: str
     date_of_birth: str = ""
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class PersonalDataVerificationClient:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import (
     BearerToken,
     CredentialsRejected,
@@ -29,26 +30,18 @@ log = logging.getLogger(__name__)
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
 
-class ClientCredentials(msgspec.Struct, frozen=True, kw_only=True):
+class ClientCredentials(RedactedStruct, frozen=True, kw_only=True):
     """The client id and secret of govid at HMRC, and the scopes to request, if any."""
 
     client_id: str
     client_secret: Callable[[], str]
     scope: str = ""
 
-    def __repr__(self) -> str:
-        """Name the struct only (I11)."""
-        return f"<{type(self).__name__}>"
 
-
-class _ClientToken(msgspec.Struct, frozen=True, kw_only=True):
+class _ClientToken(RedactedStruct, frozen=True, kw_only=True):
     access_token: str
     expires_in: float
     """Seconds, as a number."""
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class TokenClient:
@@ -119,14 +112,10 @@ Source: RFC 6749, section 5.2. No input of a citizen may cause one of them.
 """
 
 
-class _TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
+class _TokenResponse(RedactedStruct, frozen=True, kw_only=True):
     access_token: str
     refresh_token: str
     expires_in: float
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class _ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):

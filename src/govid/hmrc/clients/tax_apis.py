@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import UnusableResponse, UpstreamClient, UpstreamRequest, UpstreamResponse
 from govid.hmrc.clients.errors import tax_error
 from govid.hmrc.clients.interfaces import (
@@ -63,12 +64,8 @@ def _amounts(value: Any) -> list[Decimal]:
             return []
 
 
-class _ResponsePart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _ResponsePart(RedactedStruct, frozen=True, kw_only=True, rename="camel"):
     """A part of a response. Unknown members are ignored."""
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class EmploymentRecord(_ResponsePart, frozen=True, kw_only=True):

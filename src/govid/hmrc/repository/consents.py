@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Transaction
 from govid.bus.shared.crypto import EncryptedColumn
+from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.models import Consent, ConsentRequest
 from govid.hmrc.seal import Seal
 from govid.hmrc.settings import HmrcSettings
@@ -115,16 +116,12 @@ _GENERATIONS = Sequence("consent_generation", schema="hmrc")
 """Shared by all accounts: a late renewal of a deleted consent matches no later consent."""
 
 
-class ConsentTokens(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentTokens(RedactedStruct, frozen=True, kw_only=True):
     """The tokens of one consent, and the taxpayer reference that it was given for."""
 
     utr: str
     access_token: str
     refresh_token: str
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class StoredConsent(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-import msgspec
+from govid.bus.shared.privacy import RedactedStruct
 
 CLIENT_ID = "govid-simulated-application"
 CLIENT_SECRET = "govid-simulated-secret"  # noqa: S105 - it is valid only for the simulator
@@ -35,7 +35,7 @@ SUBSCRIPTIONS = frozenset(
 )
 
 
-class RegisteredApplication(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredApplication(RedactedStruct, frozen=True, kw_only=True):
     """A registered application. It may have several `secrets`, so that they can be rotated."""
 
     id: str
@@ -53,10 +53,6 @@ class RegisteredApplication(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 "a redirect URI is https or on localhost, with a host name, without a fragment"
             )
-
-    def __repr__(self) -> str:
-        """Name the struct only (I11)."""
-        return f"<{type(self).__name__}>"
 
 
 def default_application(redirect_uri: str = "") -> RegisteredApplication:
@@ -89,17 +85,13 @@ def _is_address(host: str) -> bool:
     return True
 
 
-class SandboxUser(msgspec.Struct, frozen=True, kw_only=True):
+class SandboxUser(RedactedStruct, frozen=True, kw_only=True):
     """A test user, and their unique taxpayer reference."""
 
     id: str
     name: str
     nino: str
     utr: str
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 _IDA = SandboxUser(id="945350439195", name="Ida Newton", nino="PE938808A", utr="1000057161")

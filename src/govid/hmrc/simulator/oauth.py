@@ -18,6 +18,7 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from govid.bus import Clock
+from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.simulator.applications import RegisteredApplication
 from govid.hmrc.simulator.errors import json_response
 
@@ -45,17 +46,13 @@ class OAuthError(Exception):
 TOKEN_LIFETIME_SECONDS = 4 * 60 * 60
 
 
-class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
+class TokenGrant(RedactedStruct, frozen=True, kw_only=True):
     """What an access token allows; *user* gave consent, if the scopes require it."""
 
     client: RegisteredApplication
     scopes: frozenset[str]
     ends: datetime
     user: str | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class AccessTokenStore:
@@ -96,17 +93,13 @@ CONSENT_LIFETIME = timedelta(days=548)
 """Eighteen months."""
 
 
-class UserConsent(msgspec.Struct, frozen=True, kw_only=True):
+class UserConsent(RedactedStruct, frozen=True, kw_only=True):
     """The consent of *user* to an application, until it ends."""
 
     client_id: str
     user: str
     scopes: frozenset[str]
     ends: datetime
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class AuthorisationCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,15 +111,11 @@ class AuthorisationCode(msgspec.Struct, frozen=True, kw_only=True):
     ends: datetime
 
 
-class RefreshGrant(msgspec.Struct, frozen=True, kw_only=True):
+class RefreshGrant(RedactedStruct, frozen=True, kw_only=True):
     """A consent, and the access token that ends when the refresh token is used."""
 
     consent: UserConsent
     access_token: str
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class UserConsents:

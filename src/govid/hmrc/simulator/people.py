@@ -11,9 +11,10 @@ import msgspec
 
 from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
+from govid.bus.shared.privacy import RedactedStruct
 
 
-class SimulatedPerson(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedPerson(RedactedStruct, frozen=True, kw_only=True):
     """One person. Several people may share a published number, each for another test."""
 
     nino: str
@@ -21,10 +22,6 @@ class SimulatedPerson(msgspec.Struct, frozen=True, kw_only=True):
     last: str
     born: date
     has_died: bool = False
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 PUBLISHED_PEOPLE: tuple[SimulatedPerson, ...] = (
@@ -66,17 +63,13 @@ _NAME = re.compile(r"[a-zA-Z `\-'^]{1,35}")
 _ANY_SUFFIX = "A"
 
 
-class SubmittedDetails(msgspec.Struct, frozen=True, kw_only=True):
+class SubmittedDetails(RedactedStruct, frozen=True, kw_only=True):
     """The details of a person in a request."""
 
     first: str
     last: str
     nino: str
     born: date
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return f"<{type(self).__name__}>"
 
 
 class InvalidDetails(Exception):

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Self
 
-import msgspec
-
 from govid.bus import OperationContext
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.rate_limits.client_networks import client_networks
 
 RequesterGroup = tuple[str, ...]
@@ -27,7 +26,7 @@ class HashQueueFull(Exception):
     """The queue is full, and this request belongs to a group with the most waiting requests."""
 
 
-class HashRequester(msgspec.Struct, frozen=True, kw_only=True):
+class HashRequester(RedactedStruct, frozen=True, kw_only=True):
     """The requester of a hash: client networks, the widest first, and an account name.
 
     The name is used whether or not the account exists.
@@ -46,10 +45,6 @@ class HashRequester(msgspec.Struct, frozen=True, kw_only=True):
         """The groups of the requester: each network, the widest first, then the name."""
         path = (*self.networks, self.name)
         return tuple(path[: level + 1] for level in range(len(path)))
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<HashRequester>"
 
 
 class FairHashQueue:

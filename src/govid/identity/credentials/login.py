@@ -1,14 +1,13 @@
 """Logs an account holder in with a password."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from uuid import UUID
-
-import msgspec
 
 from govid.bus import OperationContext, Transaction, UnitOfWork
 from govid.bus.events import CredentialCorrupt, LoginFailed, LoginRefusedBlocked, LoginSucceeded
 from govid.bus.shared.contract import AccountStatus
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.credentials.hash_queue import HashRequester
 from govid.identity.credentials.password_hashing import PasswordHashing
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
@@ -164,7 +163,7 @@ class SignIn:
         )
 
 
-class _VerifiedPassword(msgspec.Struct, frozen=True, kw_only=True):
+class _VerifiedPassword(RedactedStruct, frozen=True, kw_only=True):
     """The password matches `password_hash`. `new_hash` is set if the parameters are outdated."""
 
     account_id: UUID
@@ -175,6 +174,4 @@ class _VerifiedPassword(msgspec.Struct, frozen=True, kw_only=True):
     def is_outdated(self) -> bool:
         return self.new_hash is not None
 
-    def __repr__(self) -> str:
-        """Name the account only (I9)."""
-        return f"<_VerifiedPassword {self.account_id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("account_id",)

@@ -6,20 +6,20 @@ from email.message import EmailMessage as MimeMessage
 from email.policy import SMTPUTF8
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 from uuid import UUID
 
 import aiosmtplib
-import msgspec
 
 from govid.bus import Clock, Outage
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.settings import SmtpSettings
 
 EMAIL_DEPENDENCY = "mail"
 """The name of the e-mail transport in outages, logs and metrics."""
 
 
-class EmailMessage(msgspec.Struct, frozen=True, kw_only=True):
+class EmailMessage(RedactedStruct, frozen=True, kw_only=True):
     """An e-mail to one recipient. It may hold a one-time token, which is a secret."""
 
     id: UUID
@@ -27,9 +27,7 @@ class EmailMessage(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     text: str
 
-    def __repr__(self) -> str:
-        """Name the e-mail only (I9)."""
-        return f"<EmailMessage {self.id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("id",)
 
 
 class AddressRefused(Exception):

@@ -21,6 +21,7 @@ from govid.bus.events import (
     ReviewOpened,
 )
 from govid.bus.shared.identifiers import parse_identity_key
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.life_event_kinds import LifeEventKind
 from govid.identity.life_events.service import AccountStatusService, notice_fields
@@ -41,7 +42,7 @@ NOTICE_UNREADABLE = "notice_unreadable"
 DEATH_NOTICE_SUBSCRIBER = "identity.lifecycle"
 
 
-class DeathNotice(msgspec.Struct, frozen=True, kw_only=True):
+class DeathNotice(RedactedStruct, frozen=True, kw_only=True):
     """A notice of death in canonical form.
 
     `fault` names the field that cannot be read, so that the notice cannot be matched to an account.
@@ -53,10 +54,6 @@ class DeathNotice(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime | None = None
     named_account_id: UUID | None = None
     fault: str | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Notice>"
 
 
 class DeathNoticeHandler:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from govid.bus.events import IdentifierType
 from govid.bus.shared.contract import AccountStatus
 from govid.bus.shared.email_addresses import rows_of_mailbox, stored_keys
 from govid.bus.shared.identifiers import identity_key, values_with_key
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
 from govid.identity.repository.outgoing_email import KINDS_WITH_LINKS
 
@@ -30,7 +31,7 @@ def identifier_conditions(
     )
 
 
-class AccountHolder(msgspec.Struct, frozen=True, kw_only=True):
+class AccountHolder(RedactedStruct, frozen=True, kw_only=True):
     """A locked account with the data that decides its status.
 
     `life_event_at` is the time of the last life event that changed or confirmed the status,
@@ -45,9 +46,7 @@ class AccountHolder(msgspec.Struct, frozen=True, kw_only=True):
     life_event_at: datetime | None
     read_at: datetime
 
-    def __repr__(self) -> str:
-        """Name the account only (I9)."""
-        return f"<AccountHolder {self.account_id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("account_id",)
 
 
 class AccountStatusView(msgspec.Struct, frozen=True, kw_only=True):

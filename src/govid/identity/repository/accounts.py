@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -13,22 +13,21 @@ from govid.bus import Transaction
 from govid.bus.events import IdentifierType
 from govid.bus.shared.contract import UNVERIFIED, AccountStatus
 from govid.bus.shared.email_addresses import rows_of_mailbox, stored_keys
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.errors import EmailTaken, IdentifierTaken
 from govid.identity.models import Account
 from govid.identity.repository.reviews import IDENTIFIER_SHARED
 from govid.identity.schemas import UserView
 
 
-class LoginCredentials(msgspec.Struct, frozen=True, kw_only=True):
+class LoginCredentials(RedactedStruct, frozen=True, kw_only=True):
     """The stored credentials that a login is checked against."""
 
     account_id: UUID
     password_hash: str
     status: str
 
-    def __repr__(self) -> str:
-        """Name the account only (I9)."""
-        return f"<LoginCredentials {self.account_id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("account_id",)
 
 
 class AccountRepository:
@@ -159,7 +158,7 @@ def _constraint(error: IntegrityError) -> str | None:
     return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
 
 
-class PasswordAccount(msgspec.Struct, frozen=True, kw_only=True):
+class PasswordAccount(RedactedStruct, frozen=True, kw_only=True):
     """An account with a password and an address, which its holder may change."""
 
     id: UUID
@@ -171,9 +170,7 @@ class PasswordAccount(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str
     status: str
 
-    def __repr__(self) -> str:
-        """Name the account only (I9)."""
-        return f"<PasswordAccount {self.id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("id",)
 
 
 _PASSWORD_ACCOUNT_COLUMNS = (

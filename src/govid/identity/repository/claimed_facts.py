@@ -10,6 +10,7 @@ import msgspec
 from govid.bus import Database, Transaction
 from govid.bus.shared.crypto import AuthenticatedCipher, EncryptedColumn, NotDecryptable
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.privacy import RedactedStruct
 
 CLAIMED_FACTS_PURPOSE = b"govid claimed facts"
 
@@ -29,16 +30,12 @@ class UnreadableFacts(RuntimeError):
     """Stored facts cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is wrong or missing."""
 
 
-class StoredFacts(msgspec.Struct, frozen=True, kw_only=True):
+class StoredFacts(RedactedStruct, frozen=True, kw_only=True):
     """The claimed facts of an account, and when a department has confirmed them."""
 
     facts: ClaimedFacts
     claimed_at: datetime
     confirmed_at: datetime | None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<StoredFacts>"
 
 
 class ClaimedFactsCipher:

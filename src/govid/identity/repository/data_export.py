@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.models import Account, Letter, Link, Session
 from govid.identity.repository.one_time_tokens import TokenPurpose
 from govid.identity.repository.outgoing_email import EmailKind
@@ -37,17 +37,13 @@ _EMAIL_COLUMNS = (Letter.kind, Letter.address, Letter.written_at)
 _TOKEN_COLUMNS = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
 
 
-class ExportedRows(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedRows(RedactedStruct, frozen=True, kw_only=True):
     """The rows of one account."""
 
     account: ExportRow
     sessions: Sequence[ExportRow]
     outgoing_emails: Sequence[ExportRow]
     one_time_tokens: Sequence[ExportRow]
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<ExportedRows>"
 
 
 class DataExportRepository:

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from govid.bus.shared.crypto import KeyPurpose, key_id
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.settings import IdentitySettings
 
 _PURPOSES: tuple[KeyPurpose, ...] = ("encryption", "pseudonym")
@@ -28,7 +29,7 @@ _ROWS = """
 """
 
 
-class ConfiguredKeys(msgspec.Struct, frozen=True, kw_only=True):
+class ConfiguredKeys(RedactedStruct, frozen=True, kw_only=True):
     """The keys that are configured, each list newest first."""
 
     encryption: tuple[bytes, ...]
@@ -38,10 +39,6 @@ class ConfiguredKeys(msgspec.Struct, frozen=True, kw_only=True):
         """Return the ids of the keys of *purpose*, newest first."""
         keys = self.encryption if purpose == "encryption" else self.pseudonym
         return [key_id(key, purpose) for key in keys if key]
-
-    def __repr__(self) -> str:
-        """Show no key (I11)."""
-        return "<KeyList>"
 
 
 def configured_keys(settings: IdentitySettings) -> ConfiguredKeys:

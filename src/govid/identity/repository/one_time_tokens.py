@@ -4,13 +4,14 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from govid.bus import Transaction
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.models import Link, RefreshToken, Session
 
 TOKEN_BYTES = 32
@@ -88,15 +89,13 @@ class TokenPurpose(StrEnum):
     EMAIL = "email"
 
 
-class TokenTarget(msgspec.Struct, frozen=True, kw_only=True):
+class TokenTarget(RedactedStruct, frozen=True, kw_only=True):
     """The account of a one-time token, and the address that the token was sent to."""
 
     account_id: UUID
     address: str
 
-    def __repr__(self) -> str:
-        """Name the account only (I9)."""
-        return f"<TokenTarget {self.account_id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("account_id",)
 
 
 class OneTimeTokens:

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import delete, insert, select
 
 from govid.bus import Transaction, uuid7
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity import models
 
 
@@ -27,7 +28,7 @@ KINDS_WITH_LINKS = (EmailKind.RESET, EmailKind.EMAIL_CONFIRMATION, EmailKind.EMA
 """The kinds of e-mail that hold a one-time token."""
 
 
-class OutgoingEmail(msgspec.Struct, frozen=True, kw_only=True):
+class OutgoingEmail(RedactedStruct, frozen=True, kw_only=True):
     """An unsent e-mail. Without an account and an address it is never sent."""
 
     id: UUID
@@ -36,9 +37,7 @@ class OutgoingEmail(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None
     written_at: datetime
 
-    def __repr__(self) -> str:
-        """Name the e-mail only (I9)."""
-        return f"<OutgoingEmail {self.id}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("id",)
 
 
 class OutgoingEmailRepository:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from govid.bus import Transaction
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.models import SigningKey
 
 SigningKeyState = Literal["next", "active", "retiring", "retired"]
@@ -16,7 +17,7 @@ ADVISORY_LOCK = 0x6B657973
 """Held by a transaction that changes states: "keys" in hexadecimal."""
 
 
-class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+class StoredKey(RedactedStruct, frozen=True, kw_only=True):
     """A signing key as stored. `private_key` is encrypted if `sealed` is set."""
 
     kid: str
@@ -24,9 +25,7 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     private_key: bytes
     sealed: bool
 
-    def __repr__(self) -> str:
-        """Name the key only (I9)."""
-        return f"<StoredKey {self.kid}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("kid",)
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):

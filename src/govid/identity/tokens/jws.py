@@ -9,7 +9,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
-import msgspec
+from govid.bus.shared.privacy import RedactedStruct
 
 MAX_BYTES = 4096
 
@@ -20,15 +20,11 @@ class MalformedToken(ValueError):
     """The text is not a token that govid could have issued."""
 
 
-class JwsParts(msgspec.Struct, frozen=True, kw_only=True):
+class JwsParts(RedactedStruct, frozen=True, kw_only=True):
     """The header and the claims of a token, not yet verified."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
-
-    def __repr__(self) -> str:
-        """Name the struct only."""
-        return "<JwsParts>"
 
 
 def parse_token(token: str) -> JwsParts:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from govid.bus import Actor, OperationContext, Transaction, UnitOfWork
 from govid.bus.shared.crypto import AuthenticatedCipher, EncryptedColumn, NotDecryptable
+from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.repository.signing_keys import PublishedKey, SigningKeyRepository, StoredKey
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import jws
@@ -24,7 +25,7 @@ class UnreadableKey(RuntimeError):
     """The stored signing key cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is wrong or missing."""
 
 
-class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
+class TokenKey(RedactedStruct, frozen=True, kw_only=True):
     """A key in use. `jwk` is its public key as published; a shared secret has none.
 
     `signing` is None for a key that only verifies.
@@ -36,9 +37,7 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
     verifying: Any
     jwk: dict[str, str] | None = None
 
-    def __repr__(self) -> str:
-        """Name the key only (I9)."""
-        return f"<TokenKey {self.kid}>"
+    repr_members: ClassVar[tuple[str, ...]] = ("kid",)
 
 
 class SigningKeyCipher:

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
 from govid.nhs.clients.interfaces import BookingOrder
 from govid.nhs.slots import FreeSlot
 
@@ -94,7 +95,7 @@ def build_appointment(order: BookingOrder) -> dict[str, Any]:
     return resource
 
 
-class BookingMessage(msgspec.Struct, frozen=True, kw_only=True):
+class BookingMessage(RedactedStruct, frozen=True, kw_only=True):
     """BaRS message that asks a practice to store *resource*.
 
     `reason` is new, update or delete. `order` is the requested booking, if slots are involved.
@@ -188,10 +189,6 @@ class BookingMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def _urn(self, part: str) -> str:
         return _urn(str(uuid5(NAMESPACE_OID, f"{self._id()} {part}")))
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Message>"
 
 
 def format_time(when: datetime) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from govid.bus.events import AppointmentRequested
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.privacy import RedactedStruct
 from govid.nhs.slots import AppointmentDecision, AppointmentStatus, FreeSlot
 
 
@@ -42,28 +43,20 @@ class VerificationOutcome(StrEnum):
         }
 
 
-class IdentityClaim(msgspec.Struct, frozen=True, kw_only=True):
+class IdentityClaim(RedactedStruct, frozen=True, kw_only=True):
     """An NHS number that an account holder claims, with the claimed facts."""
 
     nhs_number: str
     facts: ClaimedFacts | None = None
     correlation_id: str | None = None
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Claim>"
 
-
-class RegisteredPatient(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredPatient(RedactedStruct, frozen=True, kw_only=True):
     """Patient as recorded in the registry; the number may supersede the claimed one."""
 
     nhs_number: str
     name: str
     birth_date: date | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Holder>"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +104,7 @@ class AppointmentProvider(Protocol):
         """
 
 
-class BookingOrder(msgspec.Struct, frozen=True, kw_only=True):
+class BookingOrder(RedactedStruct, frozen=True, kw_only=True):
     """Booking to be made. `id` becomes the appointment's id, which makes a repetition safe."""
 
     id: str
@@ -122,12 +115,8 @@ class BookingOrder(msgspec.Struct, frozen=True, kw_only=True):
     created: datetime
     description: str = ""
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Order>"
 
-
-class PracticeAppointment(msgspec.Struct, frozen=True, kw_only=True):
+class PracticeAppointment(RedactedStruct, frozen=True, kw_only=True):
     """An appointment as stored at the practice. `resource` is its FHIR resource as received."""
 
     id: str
@@ -139,10 +128,6 @@ class PracticeAppointment(msgspec.Struct, frozen=True, kw_only=True):
     resource: Mapping[str, Any]
     detail: str | None = None
     """Status as the practice sent it, such as `noshow`."""
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Appointment>"
 
 
 class PracticeRefusal(Exception):

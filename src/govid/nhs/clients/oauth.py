@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import jwt
-import msgspec
 
 from govid.bus import Clock
+from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import (
     BearerToken,
     CredentialsRejected,
@@ -29,26 +29,18 @@ ASSERTION_LIFETIME = timedelta(minutes=4)
 _PATH = "/oauth2/token"
 
 
-class SigningCredentials(msgspec.Struct, frozen=True, kw_only=True):
+class SigningCredentials(RedactedStruct, frozen=True, kw_only=True):
     """Client id and signing key: `key` returns the private key (PEM), `kid` is its key id."""
 
     client_id: str
     kid: str
     key: Callable[[], bytes]
 
-    def __repr__(self) -> str:
-        """Show no values (I11)."""
-        return "<Credentials>"
 
-
-class _TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
+class _TokenResponse(RedactedStruct, frozen=True, kw_only=True):
     access_token: str
     expires_in: str | float
     """The NHS sends a string; OAuth defines a number."""
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<_TokenResponse>"
 
 
 class SignedJwtTokenClient:

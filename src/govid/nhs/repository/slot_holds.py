@@ -4,18 +4,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Transaction
+from govid.bus.shared.privacy import RedactedStruct
 from govid.nhs.errors import AppointmentsOverlap, SlotTaken
 from govid.nhs.models import Appointment, HeldSlot
 from govid.nhs.slots import LIVE_STATUSES, AppointmentStatus, FreeSlot
 
 
-class SlotHold(msgspec.Struct, frozen=True, kw_only=True):
+class SlotHold(RedactedStruct, frozen=True, kw_only=True):
     """An appointment in slots of a practice, with all that a message to the practice needs."""
 
     appointment_id: UUID
@@ -29,10 +29,6 @@ class SlotHold(msgspec.Struct, frozen=True, kw_only=True):
     """Time already confirmed, if any; a request for another time is then a move."""
     confirmation_details: str | None
     requested_slots: Sequence[FreeSlot]
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Hold>"
 
 
 class SlotHoldRepository:

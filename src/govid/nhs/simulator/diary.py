@@ -12,6 +12,7 @@ from itertools import pairwise
 import msgspec
 
 from govid.bus import Clock
+from govid.bus.shared.privacy import RedactedStruct
 
 SERVICES: Mapping[str, str] = {
     "2000099999": "General practice",
@@ -69,7 +70,7 @@ class DiarySlot(msgspec.Struct, frozen=True, kw_only=True):
         return self.start + SLOT_LENGTH
 
 
-class DiaryBooking(msgspec.Struct, frozen=True, kw_only=True):
+class DiaryBooking(RedactedStruct, frozen=True, kw_only=True):
     """Content of a booking."""
 
     id: str
@@ -80,22 +81,14 @@ class DiaryBooking(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     comment: str = ""
 
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Booking>"
 
-
-class DiaryEntry(msgspec.Struct, frozen=True, kw_only=True):
+class DiaryEntry(RedactedStruct, frozen=True, kw_only=True):
     """Appointment in the diary, with its status and version."""
 
     booking: DiaryBooking
     status: str
     version: int
     created: datetime
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Entry>"
 
 
 class Diary:

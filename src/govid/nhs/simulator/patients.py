@@ -13,8 +13,10 @@ from typing import Any
 
 import msgspec
 
+from govid.bus.shared.privacy import RedactedStruct
 
-class SimulatedPatient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class SimulatedPatient(RedactedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One record. Dates are as precise as known: `2010`, `2010-10` or `2010-10-22`."""
 
     number: str
@@ -40,10 +42,6 @@ class SimulatedPatient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     is_hidden: bool = False
     """Found by a search, but not by number (as in the NHS's own sandbox)."""
     superseded_by: str | None = None
-
-    def __repr__(self) -> str:
-        """Name the struct only (I9)."""
-        return "<Person>"
 
 
 class _PeopleFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -185,4 +185,4 @@ def test_headers_are_resources_in_base64() -> None:
 
 
 def test_i9_no_patient_shows_in_a_repr() -> None:
-    assert repr(BOOKING) == "<Message>"
+    assert repr(BOOKING) == "<BookingMessage>"

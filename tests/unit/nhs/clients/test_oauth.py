@@ -66,4 +66,4 @@ async def test_a_life_is_read_as_a_string_and_as_a_number(
 
 
 def test_credentials_show_nothing(credentials: SigningCredentials) -> None:
-    assert repr(credentials) == "<Credentials>"
+    assert repr(credentials) == "<SigningCredentials>"
