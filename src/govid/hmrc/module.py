@@ -96,9 +96,9 @@ def build(
 ) -> Module:
     """Build the module: routes below `/api/hmrc`, subscribers, and the simulated death notice.
 
-    *facts* reads the claimed facts of accounts; *metrics* counts requests to HMRC. *recovered* is
+    *facts* reads the claimed facts of accounts; *metrics* counts requests. *on_recovered* is
     called with the subscribers that may continue because HMRC is available again, and with whether
-    that is certain. *rehearse* is called with the simulator that replaces HMRC, if there is one.
+    that is certain. *configure_simulator* is called with the simulator that replaces HMRC, if any.
 
     Raises:
         ValueError: the number for the simulated death notice is no National Insurance number, the
