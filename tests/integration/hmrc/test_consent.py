@@ -157,7 +157,7 @@ async def test_a_state_is_used_up_also_by_a_code_that_is_bad(taxpayer: Taxpayer)
     bad = await taxpayer.hand_over({**brought, "code": "x"})
     good = await taxpayer.hand_over(brought)
     assert (bad.status_code, good.status_code) == (409, 409)
-    assert good.json()["detail"].startswith("You have not begun")
+    assert good.json()["detail"].startswith("You have not started")
 
 
 async def test_what_was_begun_last_counts(taxpayer: Taxpayer) -> None:
