@@ -35,7 +35,7 @@ SECRET = "a secret for tests of 32 bytes or more"
 @pytest.fixture
 def chosen() -> settings.Settings:
     """Return settings with which a house can be built; nothing listens at its addresses."""
-    return settings.load(
+    return settings.load_from_environment(
         {
             "GOVID_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/none",
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",

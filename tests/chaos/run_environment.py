@@ -98,4 +98,4 @@ async def open_writers(settings: BusSettings, seed: int) -> AsyncIterator[Writer
     finally:
         telling.cancel()
         await asyncio.wait([telling])
-        await bus.database.close()
+        await bus.database.close_pools()

@@ -20,7 +20,7 @@ from govid.gateway.app import create_app
 from govid.gateway.cli import errors
 from govid.gateway.cli.commands import commands
 from govid.gateway.endpoints import openapi
-from govid.gateway.settings import load, render_example
+from govid.gateway.settings import load_from_environment, render_example
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "govid"
@@ -83,7 +83,7 @@ def _is_set(values: list[Json]) -> bool:
 
 
 def _openapi() -> Json:
-    settings = load(
+    settings = load_from_environment(
         {
             "GOVID_DATABASE_URL": "postgresql://x@127.0.0.1:1/none",
             "GOVID_PSEUDONYM_KEY": "k" * 43,

@@ -26,7 +26,7 @@ from govid.nhs.simulator.patients import SimulatedPatient as Patient
 from tests.departments.hmrc.api_requests import PDV_PATH
 
 NUMBER, NINO, BORN = "9990000085", "WW000003C", date(1980, 2, 29)
-QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
 
 
 class Departments:

@@ -11,7 +11,7 @@ import uvicorn
 
 from govid.gateway.app import create_app
 from govid.gateway.http.protocol import LimitedHttpProtocol
-from govid.gateway.settings import Settings, load
+from govid.gateway.settings import Settings, load_from_environment
 
 READY_SECONDS = 10
 
@@ -21,7 +21,7 @@ def demonstration(database_url: str, folder: Path, **changes: object) -> Setting
 
     Nobody is at Kafka's address, which changes nothing for a client.
     """
-    return load(
+    return load_from_environment(
         {
             "GOVID_DATABASE_URL": database_url,
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -39,7 +39,7 @@ def demonstration(database_url: str, folder: Path, **changes: object) -> Setting
 
 def production(database_url: str, folder: Path, **changes: object) -> Settings:
     """Return settings as `govid serve` has them, with simulated departments."""
-    return load(
+    return load_from_environment(
         {
             "GOVID_DATABASE_URL": database_url,
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",

@@ -438,9 +438,9 @@ def test_w3_the_longest_waiting_slot_of_a_network_is_the_one(
         if (slot := limits.acquire_slot(address, partial(found.append, number)))
     ]
     for number in serving:
-        limits.note_serving(slots[number])
+        limits.mark_serving(slots[number])
     for number in waiting_again:
-        limits.note_waiting(slots[number])
+        limits.mark_waiting(slots[number])
     limits.acquire_slot(C, _never)
     assert found == ([] if evicted is None else [evicted])
 

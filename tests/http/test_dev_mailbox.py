@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from govid.gateway.app import create_app
-from govid.gateway.settings import Settings, load
+from govid.gateway.settings import Settings, load_from_environment
 from tests.http.client import NIN, Client
 from tests.http.mailbox import Mailbox
 
@@ -72,7 +72,7 @@ async def test_what_is_no_mail_is_a_404(visitor: Client, name: str) -> None:
 def test_there_is_no_page_where_there_is_no_such_mail(
     tmp_path: Path, demonstration: bool, mail: str
 ) -> None:
-    chosen = load(
+    chosen = load_from_environment(
         {
             "GOVID_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
             "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",

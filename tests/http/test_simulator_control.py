@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from govid.gateway.app import create_app
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from tests.http.client import PASSWORD, Client
 
 NORA = {"number": "9434765919", "family": "Newcomer", "given": ["Nora"], "born": "1970-02-03"}
@@ -78,7 +78,7 @@ async def test_nonsense_changes_nothing_and_is_not_repeated(
 
 
 def test_in_production_there_is_nothing_to_change(tmp_path: Path) -> None:
-    chosen = load(
+    chosen = load_from_environment(
         {
             "GOVID_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
             "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",

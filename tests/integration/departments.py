@@ -165,5 +165,8 @@ async def serving(module: Module, account_id: UUID) -> AsyncIterator[httpx.Async
 
 
 def _problem(_: Request[Any, Any, Any], error: GovidError) -> Response[Any]:
-    content = {"detail": error.detail, "errors": [msgspec.to_builtins(f) for f in error.faults]}
+    content = {
+        "detail": error.detail,
+        "errors": [msgspec.to_builtins(f) for f in error.field_problems],
+    }
     return Response(content, status_code=STATUS[error.kind])

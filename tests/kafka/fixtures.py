@@ -72,11 +72,11 @@ class KafkaFixture:
         self.kafka = KafkaService(
             settings=settings,
             database=database,
-            sealer=self.sealer,
+            envelope_factory=self.sealer,
             subscriptions=self.subscriptions,
             outbox=self.outbox,
             leases=self.leases,
-            wake=self.wake,
+            wakeups=self.wake,
             metrics=metrics,
         )
 

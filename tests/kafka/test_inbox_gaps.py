@@ -11,13 +11,13 @@ from govid.bus import BusSettings, Database
 from govid.bus.events import Topic
 from govid.bus.kafka.inbound_faults import InboxGaps
 from govid.bus.operations.kafka_acceptance import accept_gap
-from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from tests.kafka.fixtures import KafkaFixture, wait_until
 from tests.kafka.test_verify_kafka import administer, prove
 
 pytestmark = pytest.mark.kafka
 
-WHY = OperatorSignature(operator="tests", reason="the sender has sent them again")
+WHY = ActionMetadata(operator="tests", reason="the sender has sent them again")
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from govid.bus import BusSettings, Database, uuid7
 from govid.bus.events import Topic
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.operations.kafka_acceptance import accept_ahead
-from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from govid.gateway.checks.kafka import KafkaFindings, check_kafka
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
 from tests.kafka.test_verify_kafka import administer, execute, prove, publish
 
 pytestmark = pytest.mark.kafka
 
-WHY = OperatorSignature(operator="tests", reason="restored from the backup of Monday")
+WHY = ActionMetadata(operator="tests", reason="restored from the backup of Monday")
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ async def test_a13_the_records_of_another_installation_are_named_as_such(
 
 async def look(settings: BusSettings) -> KafkaFindings:
     """Look as `govid check` does; the mark of the test's topics is read as a prefix there."""
-    loaded = load(
+    loaded = load_from_environment(
         {
             "GOVID_DATABASE_URL": settings.database_url,
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,

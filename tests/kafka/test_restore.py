@@ -195,7 +195,7 @@ async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_acce
 async def test_f17_one_command_publishes_again_all_that_deleted_topics_held(
     settings: BusSettings, govid: Any, lost: tuple[Topic, ...]
 ) -> None:
-    quick = msgspec.structs.replace(settings, topic_look_seconds=1)
+    quick = msgspec.structs.replace(settings, topic_check_seconds=1)
     gone = lost or (Topic.VERIFICATION_REQUEST, Topic.APPOINTMENT_RESULT)
     accounts = [uuid4() for _ in range(20)]
     async with running(quick) as replica:

@@ -18,7 +18,7 @@ from govid.bus.kafka.cloudevents import partition_for
 from govid.bus.kafka.topic_reader import TopicReader, open_reader
 from govid.bus.kafka.topics import dead_letter_topic
 from govid.bus.operations.kafka_acceptance import PartitionSwitch, RelayBusy, SwitchInProgress
-from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = pytest.mark.kafka
@@ -28,7 +28,7 @@ NOTICE = (
     b'{"identifierType":"NIN","identifierValue":"AB123456C","timestamp":"2026-01-05T14:30:00Z"}'
 )
 OTHER_NOTICE = NOTICE.replace(b"AB123456C", b"AB123457C")
-WHY = OperatorSignature(operator="tests", reason="more consumers")
+WHY = ActionMetadata(operator="tests", reason="more consumers")
 
 
 @asynccontextmanager
@@ -172,7 +172,7 @@ async def test_a10_a_topic_that_was_deleted_is_created_again_as_it_was(
     topic: Topic,
     partitions: int,
 ) -> None:
-    settings = msgspec.structs.replace(kafka_settings, topic_look_seconds=1)
+    settings = msgspec.structs.replace(kafka_settings, topic_check_seconds=1)
     name = settings.wire_name(topic)
     caplog.set_level("INFO", logger="govid.bus.kafka.topics")
     async with (
@@ -210,7 +210,7 @@ async def was_created_again(caplog: pytest.LogCaptureFixture, topic: str) -> boo
 async def test_a10_a_notice_to_a_topic_that_was_created_again_is_read(
     kafka_settings: BusSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = msgspec.structs.replace(kafka_settings, topic_look_seconds=1)
+    settings = msgspec.structs.replace(kafka_settings, topic_check_seconds=1)
     name = settings.wire_name(Topic.DEATH_NOTIFICATION)
     async with (
         Database(settings) as database,
@@ -349,7 +349,7 @@ async def test_a11_a_switch_whose_command_was_killed_ends_by_itself(
 
 
 async def rests(replica: KafkaFixture) -> bool:
-    return replica.kafka.topics.switching == {replica.wire_name(Topic.VERIFICATION_REQUEST)}
+    return replica.kafka.topics.switching_topics == {replica.wire_name(Topic.VERIFICATION_REQUEST)}
 
 
 async def is_state(replica: KafkaFixture, state: str) -> bool:

@@ -63,7 +63,7 @@ def test_govid_finds_nothing_to_refuse_in_its_settings(monkeypatch: pytest.Monke
     for name, value in ENVIRONMENT.items():
         given = f"what the owner of this machine has put into .env for {name}"
         monkeypatch.setenv(name, HAS_DEFAULT.sub(r"\1", IS_REQUIRED.sub(given, value)))
-    assert production.blocking_problems(settings.load(env_file=None)) == []
+    assert production.blocking_problems(settings.load_from_environment(env_file=None)) == []
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)

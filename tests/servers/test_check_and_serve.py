@@ -19,8 +19,8 @@ from govid.bus.kafka.topics import required_topics
 from govid.bus.shared.ids import uuid7_timestamp
 from govid.gateway.checks.kafka import durability_warnings
 from govid.gateway.migrations import upgrade
-from govid.gateway.schema_version import head
-from govid.gateway.settings import load
+from govid.gateway.schema_version import head_revision
+from govid.gateway.settings import load_from_environment
 from govid.identity.repository.key_checks import configured_keys, record_keys
 from tests.backends import kafka, kafka_jars
 from tests.backends.debian_postgres import DebianServer, debian_server, pgbouncer
@@ -116,7 +116,9 @@ def place(kafka_address: str) -> Iterator[ServerPlace]:
 async def _note_keys(place: ServerPlace) -> None:
     connection = await asyncpg.connect(place.url())
     try:
-        await record_keys(connection, configured_keys(load(BASE, env_file=None).identity))
+        await record_keys(
+            connection, configured_keys(load_from_environment(BASE, env_file=None).identity)
+        )
     finally:
         await connection.close()
 
@@ -826,7 +828,7 @@ def test_no_fault_of_the_database_hides_another(place: ServerPlace, tmp_path: Pa
     )
     with changed(place) as given:
         code, lines = check(tmp_path, environment_of(place, given.settings))
-    behind = f"the database is at migration none, not at {head()}: `govid migrate`"
+    behind = f"the database is at migration none, not at {head_revision()}: `govid migrate`"
     faults = ("GOVID_CORS_ORIGINS allows any origin", behind, OTHER_PSEUDONYMS, READ_ONLY)
     assert {f"fault: {one}" for one in (*faults, PARTITIONS, FSYNC)} <= set(lines)
     assert code == 5

@@ -76,29 +76,35 @@ def build_document() -> Json:
         *(
             _Message(f"{name}.v1", struct, Topic.ACTIVITY)
             for struct, name in LOG_RECORD_TYPES.items()
-            if name not in {kind.name for kind in EVENT_TYPES}
+            if name not in {event_type.name for event_type in EVENT_TYPES}
         ),
     ]
     _, schemas = msgspec.json.schema_components(
         [message.struct for message in messages], ref_template="#/components/schemas/{name}"
     )
     for message in messages:
-        _date_times(message.struct, schemas[message.struct.__name__])
+        _add_date_time_formats(message.struct, schemas[message.struct.__name__])
     return {
         "asyncapi": "3.1.0",
         "info": {"title": "govid", "version": __version__, "description": _INFO},
         "defaultContentType": "application/json",
         "channels": {
-            **{topic.value: _channel(topic, messages) for topic in Topic},
-            **{dead_letter_topic(topic.value): _dead_letters(topic) for topic in INBOUND_TOPICS},
+            **{topic.value: _build_channel(topic, messages) for topic in Topic},
+            **{
+                dead_letter_topic(topic.value): _build_dead_letter_channel(topic)
+                for topic in INBOUND_TOPICS
+            },
         },
         "operations": {
-            **{f"send.{t.value}": _operation("send", t, messages) for t in Topic},
-            **{f"receive.{t.value}": _operation("receive", t, messages) for t in INBOUND_TOPICS},
+            **{f"send.{t.value}": _build_operation("send", t, messages) for t in Topic},
+            **{
+                f"receive.{t.value}": _build_operation("receive", t, messages)
+                for t in INBOUND_TOPICS
+            },
         },
         "components": {
-            "messages": {message.name: _described(message) for message in messages},
-            "schemas": {"RecordHeaders": _headers(HEADERS, REQUIRED_HEADERS), **schemas},
+            "messages": {message.name: _describe_message(message) for message in messages},
+            "schemas": {"RecordHeaders": _describe_headers(HEADERS, REQUIRED_HEADERS), **schemas},
         },
     }
 
@@ -108,7 +114,7 @@ def render_document() -> bytes:
     return msgspec.json.format(msgspec.json.encode(build_document()), indent=2) + b"\n"
 
 
-def _channel(topic: Topic, messages: Sequence[_Message]) -> Json:
+def _build_channel(topic: Topic, messages: Sequence[_Message]) -> Json:
     return {
         "address": topic.value,
         "messages": {
@@ -119,7 +125,7 @@ def _channel(topic: Topic, messages: Sequence[_Message]) -> Json:
     }
 
 
-def _dead_letters(topic: Topic) -> Json:
+def _build_dead_letter_channel(topic: Topic) -> Json:
     name = dead_letter_topic(topic.value)
     headers = {header: {"description": text} for header, text in DEAD_LETTER_HEADERS.items()}
     return {
@@ -129,13 +135,13 @@ def _dead_letters(topic: Topic) -> Json:
             "unreadable": {
                 "summary": "Any key, any value, and any headers in addition to these.",
                 "contentType": "application/octet-stream",
-                "headers": _headers(headers, tuple(headers)),
+                "headers": _describe_headers(headers, tuple(headers)),
             }
         },
     }
 
 
-def _operation(action: str, topic: Topic, messages: Sequence[_Message]) -> Json:
+def _build_operation(action: str, topic: Topic, messages: Sequence[_Message]) -> Json:
     channel = f"#/channels/{topic.value}"
     return {
         "action": action,
@@ -146,7 +152,7 @@ def _operation(action: str, topic: Topic, messages: Sequence[_Message]) -> Json:
     }
 
 
-def _described(message: _Message) -> Json:
+def _describe_message(message: _Message) -> Json:
     fields = set(message.struct.__struct_fields__)
     return {
         "name": message.name,
@@ -160,17 +166,19 @@ def _described(message: _Message) -> Json:
             ]
         },
         "payload": {"$ref": f"#/components/schemas/{message.struct.__name__}"},
-        "bindings": {"kafka": {"key": _key(fields, message.topic), "bindingVersion": "0.5.0"}},
+        "bindings": {
+            "kafka": {"key": _describe_key(fields, message.topic), "bindingVersion": "0.5.0"}
+        },
     }
 
 
-def _key(fields: set[str], topic: Topic) -> Json:
+def _describe_key(fields: set[str], topic: Topic) -> Json:
     if "user_id" not in fields or topic in {Topic.ACTIVITY, Topic.ACCESS}:
         return {"type": "null"}
     return {"type": ["string", "null"], "format": "uuid", "description": "The account, if known."}
 
 
-def _headers(properties: Mapping[str, Json], required: Sequence[str]) -> Json:
+def _describe_headers(properties: Mapping[str, Json], required: Sequence[str]) -> Json:
     return {
         "type": "object",
         "properties": {name: {"type": "string", **rest} for name, rest in properties.items()},
@@ -178,7 +186,7 @@ def _headers(properties: Mapping[str, Json], required: Sequence[str]) -> Json:
     }
 
 
-def _date_times(struct: type[Event], schema: Json) -> None:
+def _add_date_time_formats(struct: type[Event], schema: Json) -> None:
     """Add the format `date-time` to the times of *schema*, which msgspec leaves out."""
     described = type_info(struct)
     for field in described.fields if isinstance(described, StructType) else ():

@@ -18,7 +18,7 @@ from govid.bus.delivery.pending_counts import count_pending, fetch_oldest_pendin
 from govid.bus.metrics import KafkaState
 from govid.bus.shared.ids import uuid7_timestamp
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.sql import load_statements
 from govid.bus.storage.workers import DATABASE_UNAVAILABLE
 
@@ -93,7 +93,7 @@ class DatabaseSampler:
                 async with asyncio.timeout(TIMEOUT_SECONDS):
                     self.last = await self._read_sample()
             except DATABASE_UNAVAILABLE as error:
-                log.info("metrics.no_sample", extra={"error_class": error_class(error)})
+                log.info("metrics.no_sample", extra={"error_class": error_class_name(error)})
                 self.last = DatabaseSample()
             self._refreshed_at = monotonic()
 
@@ -155,15 +155,15 @@ class BusGauges(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return every gauge with its current values."""
-        yield from _outbox(self._sources.sample())
-        yield from self._relay()
+        yield from _collect_outbox(self._sources.sample())
+        yield from self._collect_relay()
         held = GaugeMetricFamily(
             "govid_leases_held", "Buckets that this replica owns.", labels=["subscriber"]
         )
         for subscriber, buckets in self._sources.leases().items():
             held.add_metric([subscriber], buckets)
         yield held
-        yield from self._topics()
+        yield from self._collect_topics()
         yield CounterMetricFamily(
             "govid_activity_dropped",
             "Log records that were dropped by overload or while Kafka was unavailable.",
@@ -185,7 +185,7 @@ class BusGauges(Collector):
             value=self._sources.retention_age(),
         )
 
-    def _topics(self) -> Iterable[Metric]:
+    def _collect_topics(self) -> Iterable[Metric]:
         topics = GaugeMetricFamily(
             "govid_topics",
             "Topics that are missing, or have another number of partitions than govid uses.",
@@ -205,7 +205,7 @@ class BusGauges(Collector):
             value=self._sources.topics_created_again(),
         )
 
-    def _relay(self) -> Iterable[Metric]:
+    def _collect_relay(self) -> Iterable[Metric]:
         state = GaugeMetricFamily(
             "govid_relay_state", "1 for the relay's current state of Kafka.", labels=["state"]
         )
@@ -246,7 +246,7 @@ class BusGauges(Collector):
         yield stopped
 
 
-def _outbox(sample: DatabaseSample) -> Iterable[Metric]:
+def _collect_outbox(sample: DatabaseSample) -> Iterable[Metric]:
     texts = {
         "pending": "Pending deliveries.",
         "oldest_seconds": "Age of the oldest pending delivery.",

@@ -148,7 +148,7 @@ class BusMetrics:
             return
         self._deliveries.labels(subscriber, "done" if fresh else "repeated").inc()
         if fresh:
-            self._delivery_seconds.labels(subscriber).observe(_since(occurred_at))
+            self._delivery_seconds.labels(subscriber).observe(_seconds_since(occurred_at))
 
     def count_group(self, subscriber: str, outcome: str) -> None:
         """Count a transaction of several deliveries: `committed`, or `split` after a failure."""
@@ -163,7 +163,7 @@ class BusMetrics:
         topics = Occurrences(topic for topic, _ in records)
         seconds = {topic: self._ack_seconds.labels(topic).observe for topic in topics}
         for topic, occurred_at in records:
-            seconds[topic](_since(occurred_at))
+            seconds[topic](_seconds_since(occurred_at))
         for topic, count in topics.items():
             self._acked.labels(topic).inc(count)
 
@@ -184,6 +184,6 @@ class BusMetrics:
         self._leases_lost.inc()
 
 
-def _since(moment: datetime) -> float:
+def _seconds_since(moment: datetime) -> float:
     # The clocks of two machines differ, and a duration is never negative.
     return max(0.0, time.time() - moment.timestamp())

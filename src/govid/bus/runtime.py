@@ -58,7 +58,7 @@ class Bus:
         self._retention = RetentionWorker(settings, clock)
         self.dispatcher_health = DispatcherHealth()
         if registry is not None:
-            registry.register(BusGauges(self._readings()))
+            registry.register(BusGauges(self._build_gauge_sources()))
         self._outbox = PostgresOutbox(self._envelope_factory, self.subscriptions, self._metrics)
         generation = self.database.generation
         self.uow = UnitOfWork(
@@ -95,20 +95,22 @@ class Bus:
         Raises:
             OSError, asyncpg.PostgresError: the database cannot be reached.
         """
-        await self.database.open()
+        await self.database.open_pools()
         names = [*(subscriber.name for subscriber in self.subscriptions), RELAY]
-        self._metrics.create_delivery_series((kind.name for kind in self._registry.types), names)
+        self._metrics.create_delivery_series(
+            (event_type.name for event_type in self._registry.types), names
+        )
         leases = self._leases = Leases(
             self.settings, names, self.wakeups.notify_all, self.database.generation
         )
         self._kafka = KafkaService(
             settings=self.settings,
             database=self.database,
-            sealer=self._envelope_factory,
+            envelope_factory=self._envelope_factory,
             subscriptions=self.subscriptions,
             outbox=self._outbox,
             leases=leases,
-            wake=self.wakeups,
+            wakeups=self.wakeups,
             metrics=self._metrics,
         )
         notifier = WakeupNotifier(
@@ -153,12 +155,12 @@ class Bus:
             task.cancel()
         if self._kafka is not None:
             ending.append(asyncio.create_task(self._kafka.stop()))
-        await _wait(ending, WORKERS_SECONDS)
+        await _await_tasks(ending, WORKERS_SECONDS)
         for task in leases:
             task.cancel()
-        await _wait(leases, LEASES_SECONDS)
+        await _await_tasks(leases, LEASES_SECONDS)
         self._tasks.clear()
-        await self.database.close()
+        await self.database.close_pools()
 
     def health(self) -> dict[str, str]:
         """Return the state of each dependency of the bus: "ok", "connecting" or "down".
@@ -186,7 +188,7 @@ class Bus:
         """Sample the database for the gauges; to be called before each scrape."""
         await self._sampler.refresh()
 
-    def _readings(self) -> GaugeSources:
+    def _build_gauge_sources(self) -> GaugeSources:
         return GaugeSources(
             sample=lambda: self._sampler.last,
             loop_lag=lambda: self._loop_lag.worst_seconds,
@@ -219,6 +221,6 @@ class Bus:
         self._tasks.append(asyncio.create_task(supervise_worker(name, work), name=f"bus {name}"))
 
 
-async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
+async def _await_tasks(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=seconds)

@@ -25,7 +25,7 @@ class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     bus_read_pool_size: int = 4
     lease_seconds: float = 15
     poll_seconds: float = 1
-    keys_at_a_time: int = 8
+    max_concurrent_keys: int = 8
     batch_size: int = 200
     relay_batch_size: int = 500
     max_attempts: int = 8
@@ -34,7 +34,7 @@ class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     backoff_limit_seconds: float = 300
     topic_partitions: int = 4
     """How many partitions a topic gets when govid creates it."""
-    topic_look_seconds: float = 30
+    topic_check_seconds: float = 30
     """How often the topics are checked, so that a deleted one is created again."""
     retention_days: float = 90
     kafka_retention_days: float = 7

@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> EdgeMiddleware:
         RuntimeError: a route has neither a permission nor a reason to be public (I8).
         ValueError: the settings of a module contradict each other.
     """
-    writer, requests = configure_logging(settings.log_level, settings.log_format)
+    log_writer, request_log = configure_logging(settings.log_level, settings.log_format)
     components = wiring.assemble_components(settings)
     scrape = metrics.MetricsScrape(components.registry, components.bus.refresh_gauges)
     pauses = GcPauseHistogram(components.registry)
@@ -55,21 +55,21 @@ def create_app(settings: Settings) -> EdgeMiddleware:
         openapi_config=openapi.build_openapi_config(),
         lifespan=[
             lambda _: _run_components(components),
-            lambda _: _management_port(settings, scrape),
+            lambda _: _serve_management_port(settings, scrape),
             lambda _: _short_gc_pauses(pauses),
         ],
         on_startup=[openapi.prepare_document],
-        on_shutdown=[writer.flush],
+        on_shutdown=[log_writer.flush],
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
         debug=False,
     )
-    if bare := find_unguarded_routes(app.routes):
-        raise RuntimeError(f"routes without a permission or `public`: {', '.join(bare)}")
+    if unguarded := find_unguarded_routes(app.routes):
+        raise RuntimeError(f"routes without a permission or `public`: {', '.join(unguarded)}")
     return EdgeMiddleware(
         app,
         logs=components.logs,
-        request_log=requests,
+        request_log=request_log,
         metrics=metrics.HttpMetrics(components.registry),
         limits=ConnectionLimits(
             components.registry,
@@ -95,7 +95,7 @@ async def _run_components(components: Components) -> AsyncIterator[None]:
         for module in components.modules:
             for start in module.starts:
                 await start()
-        async with _module_tasks(components.modules):
+        async with _run_module_tasks(components.modules):
             yield
     finally:
         # Work that aborted requests have left running still needs the database.
@@ -110,7 +110,7 @@ async def _run_components(components: Components) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _module_tasks(modules: Any) -> AsyncIterator[None]:
+async def _run_module_tasks(modules: Any) -> AsyncIterator[None]:
     """Run the modules' background tasks while the block runs."""
     tasks = [
         asyncio.create_task(supervise_worker(module.name, task))
@@ -133,7 +133,7 @@ def _module_routes(components: Components) -> list[Any]:
 
 
 @asynccontextmanager
-async def _management_port(
+async def _serve_management_port(
     settings: Settings, scrape: metrics.MetricsScrape
 ) -> AsyncIterator[None]:
     """Serve the management port while the block runs, if one is configured."""

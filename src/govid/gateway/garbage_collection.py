@@ -40,15 +40,15 @@ class GcPauseHistogram(Collector):
         """Register in *registry*; nothing is counted before `shorten_gc_pauses`."""
         self._counts = [[0] * (len(BUCKETS) + 1) for _ in range(GENERATIONS)]
         self._sums = [0.0] * GENERATIONS
-        self._began = 0.0
+        self._began_at = 0.0
         registry.register(self)
 
     def record_phase(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
         """Record the start or the end of a collection (callback of `gc`)."""
         if phase == "start":
-            self._began = perf_counter()
+            self._began_at = perf_counter()
             return
-        seconds = perf_counter() - self._began
+        seconds = perf_counter() - self._began_at
         generation = info["generation"]
         self._counts[generation][bisect_left(BUCKETS, seconds)] += 1
         self._sums[generation] += seconds

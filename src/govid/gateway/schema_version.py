@@ -38,7 +38,7 @@ class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
         `behind` needs a migration, `ahead` a newer release. A newer schema fits as far as its
         `compatible_from` allows; without that it does not fit.
         """
-        release, number = int(head()), self.number
+        release, number = int(head_revision()), self.number
         if number == release:
             return "fits"
         if number < release:
@@ -52,8 +52,8 @@ class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
                 return None
             case "behind":
                 return (
-                    f"the database is at migration {self.revision or 'none'}, not at {head()}: "
-                    "`govid migrate`"
+                    f"the database is at migration {self.revision or 'none'}, not at"
+                    f" {head_revision()}: `govid migrate`"
                 )
             case "ahead":
                 needed = f"{self.compatible_from or self.number:04d}"
@@ -80,7 +80,7 @@ def migrations_folder() -> Path:
     return packaged if packaged.is_dir() else PACKAGE.parents[1] / "migrations"
 
 
-def head() -> str:
+def head_revision() -> str:
     """Return the revision that this release expects: the highest number of its migrations."""
     names = [
         path.name for path in (migrations_folder() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")

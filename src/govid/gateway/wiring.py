@@ -67,7 +67,7 @@ def assemble_components(settings: Settings, clock: Clock | None = None) -> Compo
         departments={
             "nhs": nhs.DataExportSource(bus.database),
             "hmrc": hmrc.DataExportSource(
-                bus.database, settings.hmrc.sealing_key, *settings.hmrc.old_sealing_keys
+                bus.database, settings.hmrc.encryption_key, *settings.hmrc.old_encryption_keys
             ),
         },
         registry=registry,

@@ -243,12 +243,12 @@ class TaxConsentService:
             )
             expires_at = await self._requests.store(tx, principal.account_id, state, verifier)
         return ConsentBegunView(
-            authorisation_url=client.authorisation_url(state, _challenge(verifier)),
+            authorisation_url=client.authorisation_url(state, _code_challenge(verifier)),
             expires_at=expires_at,
         )
 
     async def grant(
-        self, grant: GrantConsent, principal: Principal, context: OperationContext
+        self, request: GrantConsent, principal: Principal, context: OperationContext
     ) -> ConsentView:
         """Exchange the code that the browser returned for tokens, and store them.
 
@@ -262,24 +262,24 @@ class TaxConsentService:
         require_assurance(principal, self._required_assurance)
         account_id = principal.account_id
         async with self._uow.begin(context) as tx:
-            verifier = await self._requests.consume(tx, account_id, grant.state)
+            verifier = await self._requests.consume(tx, account_id, request.state)
         if verifier is None:
             raise ConsentNotStarted
         try:
-            granted = await client.redeem(grant.code, verifier, context.correlation_id)
+            granted = await client.redeem(request.code, verifier, context.correlation_id)
         except InvalidConsentCode as error:
             raise ConsentCodeRefused from error
         except Outage as outage:
             raise HmrcUnavailable from outage
         tokens = ConsentTokens(
-            utr=grant.reference,
+            utr=request.reference,
             access_token=granted.access_token,
             refresh_token=granted.refresh_token,
         )
         async with self._uow.begin(context) as tx:
             if await self._accounts.lock_and_check(tx, account_id):
                 raise AccountIsBlocked
-            if not await self._requests.complete(tx, account_id, grant.state):
+            if not await self._requests.complete(tx, account_id, request.state):
                 raise ConsentNotStarted
             await self._consents.store(tx, account_id, tokens, granted.life_seconds)
             tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))
@@ -310,7 +310,7 @@ class TaxConsentService:
         return self._client
 
 
-def _challenge(verifier: str) -> str:
+def _code_challenge(verifier: str) -> str:
     """Return the PKCE code challenge of *verifier*, the code verifier (RFC 7636, S256)."""
     digest = sha256(verifier.encode()).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -11,7 +11,7 @@ from govid.bus import Database, Delivery, Transaction, stream_pages
 from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc.models import TaxRecord
 from govid.hmrc.repository import BlockedAccounts, ConsentRepository, TaxRecordRepository
-from govid.hmrc.seal import Seal
+from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.tax_values import format_amount
 
 _TAX_RECORD = tuple(column for column in TaxRecord.__table__.columns if column.name != "account_id")
@@ -21,10 +21,10 @@ _TAX_RECORD_BYTES = func.octet_length(TaxRecord.name)
 class DataExportSource:
     """Reads the stored records of one account, without tokens and other secrets."""
 
-    def __init__(self, database: Database, *sealing_keys: bytes) -> None:
+    def __init__(self, database: Database, *encryption_keys: bytes) -> None:
         """Read from *database*, which need not be open yet; decrypt with *sealing_keys*."""
         self._autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-        self._consents = ConsentRepository(self._autocommit, Seal(*sealing_keys))
+        self._consents = ConsentRepository(self._autocommit, ConsentCipher(*encryption_keys))
 
     def sections(
         self,
@@ -35,10 +35,10 @@ class DataExportSource:
     async def export_consents(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         """Yield the consent, and the taxpayer reference it was given for if it can be decrypted."""
         dates = await self._consents.get_dates(account_id)
-        kept = await self._consents.find(account_id)
-        if dates is None or kept is None:
+        consent = await self._consents.find(account_id)
+        if dates is None or consent is None:
             return
-        utr = kept.tokens.utr if kept.tokens else None
+        utr = consent.tokens.utr if consent.tokens else None
         yield ({**structs.asdict(dates), "utr": utr},)
 
     async def _tax_records(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
@@ -65,7 +65,7 @@ class DataErasure:
         outcome: None,  # noqa: ARG002 - of the handler protocol
     ) -> None:
         """Erase the account's records in the handler's transaction."""
-        await self._tax_records.delete_all(tx, delivery.event.account_id)
+        await self._tax_records.delete_for_account(tx, delivery.event.account_id)
 
 
 AccountStatusEvent = AccountBlocked | AccountClosed | AccountRestored

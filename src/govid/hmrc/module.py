@@ -32,7 +32,7 @@ from govid.hmrc.repository import (
     ConsentRequestRepository,
     TaxRecordRepository,
 )
-from govid.hmrc.seal import Seal
+from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.settings import SIMULATOR_PAGES_PATH, HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
 from govid.hmrc.simulator.death_notices import SimulatedDeathNotices
@@ -44,7 +44,7 @@ VERIFICATION_SUBSCRIBER = "hmrc.verification"
 
 
 def build_subscribers(
-    verification: VerificationHandler, erasure: DataErasure, withdrawal: AccountStatusHandler
+    verification: VerificationHandler, erasure: DataErasure, account_status: AccountStatusHandler
 ) -> Sequence[Subscriber]:
     """Return the module's subscribers. Their names are stored, and never change (I10)."""
     return (
@@ -58,7 +58,7 @@ def build_subscribers(
         Subscriber(
             name="hmrc.consents",
             handles=(AccountBlocked, AccountClosed, AccountRestored),
-            handler=withdrawal,
+            handler=account_status,
             grouped=False,
         ),
     )
@@ -106,21 +106,21 @@ def build(
     """
     # A single statement needs no BEGIN and COMMIT around it.
     autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    seal = Seal(settings.sealing_key, *settings.old_sealing_keys)
-    accounts, filed, consents = (
+    cipher = ConsentCipher(settings.encryption_key, *settings.old_encryption_keys)
+    accounts, tax_records, consents = (
         BlockedAccounts(),
         TaxRecordRepository(autocommit),
-        ConsentRepository(autocommit, seal),
+        ConsentRepository(autocommit, cipher),
     )
-    requests = ConsentRequestRepository(autocommit, seal)
+    requests = ConsentRequestRepository(autocommit, cipher)
     clients = build_clients(settings, clock, metrics)
     if on_recovered is not None:
         clients.on_recovery(partial(on_recovered, (VERIFICATION_SUBSCRIBER,)))
     if configure_simulator is not None and clients.simulator is not None:
         configure_simulator(clients.simulator)
-    if clients.consent is not None and not settings.sealing_key:
+    if clients.consent is not None and not settings.encryption_key:
         raise ValueError("tax records need GOVID_KEY_ENCRYPTION_KEY or GOVID_PSEUDONYM_KEY")
-    assurance = settings.tax_min_level
+    assurance = settings.required_assurance
     quotas = QuotaCounters("hmrc.quota")
     consent = TaxConsentService(
         uow,
@@ -132,18 +132,18 @@ def build(
         required_assurance=assurance,
         max_per_hour=settings.quotas.consents_per_hour,
     )
-    filing = TaxRecordFiling(uow, accounts, filed, max_records=settings.quotas.tax_records)
+    filing = TaxRecordFiling(uow, accounts, tax_records, max_records=settings.quotas.tax_records)
     token_provider = (
         ConsentTokenProvider(uow, clients.consent, consents) if clients.consent else None
     )
-    reading = TaxRecordReader(clients.tax_records, token_provider, required_assurance=assurance)
+    reader = TaxRecordReader(clients.tax_records, token_provider, required_assurance=assurance)
     pages = (simulated_pages(SIMULATOR_PAGES_PATH, clients.pages),) if clients.pages else ()
     return Module(
         name="hmrc",
-        routes=(router(filing, consent, reading), *pages),
+        routes=(router(filing, consent, reader), *pages),
         subscribers=build_subscribers(
             VerificationHandler(clients.verifier, facts),
-            DataErasure(filed),
+            DataErasure(tax_records),
             AccountStatusHandler(accounts, consents),
         ),
         tasks=(
@@ -161,7 +161,7 @@ def _tasks(settings: HmrcSettings, uow: UnitOfWork) -> Sequence[Callable[[], Awa
     if not settings.simulate_death:
         return ()
     nino = normalise_identifier(
-        IdentifierType.NIN, settings.simulate_death_nino, prototype_form=False
+        IdentifierType.NIN, settings.simulate_death_nino, accept_prototype_nhs=False
     )
     delay_seconds = settings.simulate_death_delay_seconds
     return (SimulatedDeathNotices(uow, nino=nino, delay_seconds=delay_seconds).run,)

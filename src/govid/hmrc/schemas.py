@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 
 from govid.bus import InvalidRequest, Personal
 from govid.bus.shared.identifiers import normalise_utr
-from govid.bus.shared.plain_text import is_plain_line, neutralise
+from govid.bus.shared.plain_text import is_plain_line, replace_control_characters
 from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.tax_values import TaxYear, parse_amount
 
@@ -104,7 +104,7 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Neutralise control characters that an older release has stored."""
-        force_setattr(self, "name", neutralise(self.name))
+        force_setattr(self, "name", replace_control_characters(self.name))
 
 
 class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):

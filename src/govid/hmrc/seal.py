@@ -7,14 +7,14 @@ from govid.bus.shared.crypto import AuthenticatedCipher, KeyMissing, NotDecrypta
 
 log = logging.getLogger(__name__)
 
-PURPOSE = b"govid hmrc consents"
+CONSENT_KEY_PURPOSE = b"govid hmrc consents"
 
 
-class Unsealable(RuntimeError):
+class UnreadableConsent(RuntimeError):
     """A stored consent cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is missing or different."""
 
 
-class Seal:
+class ConsentCipher:
     """AES-256-GCM under keys derived from the operator's, bound to an account and a purpose."""
 
     def __init__(self, *keys: bytes) -> None:
@@ -22,36 +22,38 @@ class Seal:
 
         Without a key, neither is possible.
         """
-        self.cipher = AuthenticatedCipher(keys, PURPOSE)
+        self.cipher = AuthenticatedCipher(keys, CONSENT_KEY_PURPOSE)
 
-    def close(self, account_id: UUID, purpose: bytes, plain: bytes) -> bytes:
+    def encrypt(self, account_id: UUID, purpose: bytes, plain: bytes) -> bytes:
         """Encrypt *plain*, bound to this account and this *purpose*."""
         try:
             return self.cipher.encrypt(plain, purpose + account_id.bytes)
         except KeyMissing as error:
-            raise Unsealable(Unsealable.__doc__) from error
+            raise UnreadableConsent(UnreadableConsent.__doc__) from error
 
-    def find(self, account_id: UUID, purpose: bytes, sealed: bytes | None) -> bytes | None:
+    def decrypt_or_none(
+        self, account_id: UUID, purpose: bytes, ciphertext: bytes | None
+    ) -> bytes | None:
         """Decrypt *sealed*; return None if it is None or cannot be decrypted.
 
         A value that cannot be decrypted is logged for the operator and kept, because its key may be
         restored.
         """
-        if sealed is None:
+        if ciphertext is None:
             return None
         try:
-            return self.open(account_id, purpose, sealed)
-        except Unsealable:
+            return self.decrypt(account_id, purpose, ciphertext)
+        except UnreadableConsent:
             log.error("hmrc.consent_not_opened")  # noqa: TRY400 - its frames hold personal data (I9)
             return None
 
-    def open(self, account_id: UUID, purpose: bytes, sealed: bytes) -> bytes:
+    def decrypt(self, account_id: UUID, purpose: bytes, ciphertext: bytes) -> bytes:
         """Decrypt *sealed*.
 
         Raises:
             Unsealable: its key, account or purpose is different, or it was changed.
         """
         try:
-            return self.cipher.decrypt(sealed, purpose + account_id.bytes)
+            return self.cipher.decrypt(ciphertext, purpose + account_id.bytes)
         except (KeyMissing, NotDecryptable) as error:
-            raise Unsealable(Unsealable.__doc__) from error
+            raise UnreadableConsent(UnreadableConsent.__doc__) from error

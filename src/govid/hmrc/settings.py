@@ -50,11 +50,11 @@ class HmrcSettings(RedactedStruct, frozen=True, kw_only=True):
     """The base address of the consent page, which is at `/oauth/authorize` below it."""
     redirect_uri: str = ""
     """Where HMRC sends the browser back to: a page of the service that calls govid."""
-    sealing_key: bytes = b""
+    encryption_key: bytes = b""
     """The key from which the key of stored consents is derived; required for tax records."""
-    old_sealing_keys: tuple[bytes, ...] = ()
+    old_encryption_keys: tuple[bytes, ...] = ()
     """Earlier keys, newest first: values that they encrypted can still be read."""
-    tax_min_level: IdentityAssurance = "P1"
+    required_assurance: IdentityAssurance = "P1"
     """The identity assurance that tax records require."""
     are_limits_lifted: bool = False
     """Whether client and simulator ignore HMRC's rate limit of three calls a second."""

@@ -165,7 +165,7 @@ class TaxRecordReader:
         self._account_locks = PerAccountLock()
 
     async def read_summary(
-        self, text: str, principal: Principal, context: OperationContext
+        self, tax_year: str, principal: Principal, context: OperationContext
     ) -> TaxSummaryView:
         """Return HMRC's summary of the tax year *text*.
 
@@ -173,10 +173,10 @@ class TaxRecordReader:
             GovidError: *text* is no tax year, there is no consent, or HMRC has no data.
         """
         try:
-            year = TaxYear.parse(text)
+            year = TaxYear.parse(tax_year)
         except ValueError as error:
             raise InvalidRequest.for_field(
-                "tax_year", str(error), "tax_year_format", place="path"
+                "tax_year", str(error), "tax_year_format", location="path"
             ) from error
         found: TaxYearSummary = await self._read(
             principal, context, lambda records, request: records.fetch_summary(request, year)
@@ -200,35 +200,35 @@ class TaxRecordReader:
         self,
         principal: Principal,
         context: OperationContext,
-        ask: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
+        fetch: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
     ) -> T:
         """Run *ask* for the citizen if permitted, one request per account at a time."""
         if self._tax_records is None or self._token_provider is None:
             raise TaxRecordsDisabled
         require_assurance(principal, self._required_assurance)
         async with self._account_locks.acquire(principal.account_id):
-            return await self._ask_with_tokens(
-                self._tax_records, self._token_provider, principal.account_id, context, ask
+            return await self._fetch_with_tokens(
+                self._tax_records, self._token_provider, principal.account_id, context, fetch
             )
 
-    async def _ask_with_tokens(
+    async def _fetch_with_tokens(
         self,
         tax_records: TaxRecordClient,
         token_provider: ConsentTokenProvider,
         account_id: UUID,
         context: OperationContext,
-        ask: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
+        fetch: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
     ) -> T:
         """Run *ask* with the citizen's token, and with a renewed one if the first is refused."""
         tokens = await token_provider.get(account_id, context)
         try:
             try:
-                return await ask(tax_records, _request(tokens, context))
+                return await fetch(tax_records, _build_request(tokens, context))
             except AccessTokenRefused:
                 tokens = await token_provider.get(
                     account_id, context, refused_generation=tokens.generation
                 )
-                return await ask(tax_records, _request(tokens, context))
+                return await fetch(tax_records, _build_request(tokens, context))
         except ReconsentRequired:
             await token_provider.expire(account_id, tokens.generation, context)
             raise ConsentExpired from None
@@ -248,7 +248,7 @@ class TaxRecordReader:
             raise HmrcUnavailable from outage
 
 
-def _request(tokens: ActiveConsentTokens, context: OperationContext) -> TaxRecordRequest:
+def _build_request(tokens: ActiveConsentTokens, context: OperationContext) -> TaxRecordRequest:
     return TaxRecordRequest(
         utr=tokens.tokens.utr,
         access_token=tokens.tokens.access_token,

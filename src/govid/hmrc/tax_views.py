@@ -60,7 +60,7 @@ def account_view(found: SelfAssessmentAccount) -> TaxAccountView:
                 charge_type=one.charge_type,
                 amount=format_amount(one.charge_amount),
                 outstanding=format_amount(one.outstanding_amount),
-                tax_year=_short(one.tax_year),
+                tax_year=_short_year(one.tax_year),
                 due_date=one.due_date,
             )
             for one in found.charge_details
@@ -122,7 +122,7 @@ def _taken_off(found: StateBenefits | None) -> BenefitTaxesView | None:
     )
 
 
-def _short(year: str | None) -> str | None:
+def _short_year(year: str | None) -> str | None:
     """Return *year* in the short form; text that is no tax year is returned unchanged."""
     try:
         return None if year is None else TaxYear.parse(year).short

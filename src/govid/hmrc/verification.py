@@ -9,7 +9,7 @@ from govid.hmrc.clients.interfaces import (
     VerificationFinding,
     VerificationOutcome,
 )
-from govid.hmrc.clients.local import FORM_EVIDENCE
+from govid.hmrc.clients.local import FORMAT_EVIDENCE
 
 NOT_MATCHED = "not_matched"
 """A permanent code, the same for every reason, so that reasons cannot be distinguished."""
@@ -56,8 +56,8 @@ class VerificationHandler:
         account holder supplies more facts, which starts another request.
         """
         request = delivery.event
-        if outcome.evidence != FORM_EVIDENCE:
-            tx.emit(_evidence(tx, delivery, outcome))
+        if outcome.evidence != FORMAT_EVIDENCE:
+            tx.emit(_build_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
         is_verified = outcome.outcome is VerificationOutcome.MATCH
@@ -72,7 +72,7 @@ class VerificationHandler:
         )
 
 
-def _evidence(
+def _build_evidence(
     tx: Transaction, delivery: Delivery[VerificationRequested], finding: VerificationFinding
 ) -> HmrcEvidenceGathered:
     request, evidence = delivery.event, finding.evidence

@@ -26,7 +26,7 @@ from govid.bus.events import (
     NhsVerificationCompleted,
     VerificationRefused,
 )
-from govid.bus.shared.crypto import key_id
+from govid.bus.shared.crypto import compute_key_id
 from govid.bus.shared.identifiers import ClaimedFactsSource, VerifiedIdentifierLookup
 from govid.identity.accounts.administration import (
     REVIEW_SAMPLE_SECONDS,
@@ -117,7 +117,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Routes, subscribers, cleanup jobs and background tasks of the services."""
 
     routes: tuple[object, ...]
-    consumers: tuple[Subscriber, ...]
+    subscribers: tuple[Subscriber, ...]
     jobs: Mapping[str, CleanupJob]
     tasks: tuple[Callable[[], Awaitable[None]], ...]
 
@@ -132,30 +132,30 @@ def build_services(
     policy: PasswordPolicy,
     throttle: LoginThrottle,
     session_revoker: SessionRevoker,
-    facts: ClaimedFactsRepository,
+    claimed_facts: ClaimedFactsRepository,
     attempts: VerificationAttemptRepository,
     departments: Mapping[str, DataExportSource],
     email_transport: EmailTransport,
 ) -> Services:
     """Build the services of account holders; *departments* are the sources of the data export."""
-    account_owners, outgoing_email, one_time_tokens = (
+    password_accounts, outgoing_email, one_time_tokens = (
         PasswordAccountRepository(),
         OutgoingEmailRepository(),
         OneTimeTokens(),
     )
-    mail = settings.mail
+    mail_settings = settings.mail
     quotas, pseudonyms = QuotaCounters("identity.quota"), PseudonymGenerator(settings.pseudonym_key)
     email_outbox = EmailOutbox(
         outgoing_email,
         quotas,
         pseudonyms,
-        is_enabled=bool(mail.folder or mail.smtp),
-        most_per_hour=settings.quotas.emails_per_hour,
+        is_enabled=bool(mail_settings.folder or mail_settings.smtp),
+        max_per_hour=settings.quotas.emails_per_hour,
     )
-    reauthentication = Reauthentication(uow, account_owners, passwords, throttle)
-    change = PasswordChange(
+    reauthentication = Reauthentication(uow, password_accounts, passwords, throttle)
+    password_change = PasswordChange(
         uow,
-        account_owners,
+        password_accounts,
         session_revoker,
         one_time_tokens,
         passwords,
@@ -163,9 +163,9 @@ def build_services(
         reauthentication,
         email_outbox,
     )
-    reset = PasswordReset(
+    password_reset = PasswordReset(
         uow,
-        account_owners,
+        password_accounts,
         session_revoker,
         one_time_tokens,
         passwords,
@@ -175,7 +175,7 @@ def build_services(
     )
     email_address = EmailAddressService(
         uow,
-        account_owners,
+        password_accounts,
         one_time_tokens,
         quotas,
         reauthentication,
@@ -188,45 +188,45 @@ def build_services(
     data_export = DataExport(
         uow,
         DataExportRepository(reads),
-        facts,
+        claimed_facts,
         VerificationHistory(database),
         departments,
         quotas,
         clock,
         event_days=settings.event_days,
-        most_per_hour=settings.quotas.exports_per_hour,
+        max_per_hour=settings.quotas.exports_per_hour,
     )
-    closure = AccountClosure(
+    account_closure = AccountClosure(
         uow,
-        account_owners,
+        password_accounts,
         session_revoker,
         one_time_tokens,
         reauthentication,
         email_outbox,
-        facts,
+        claimed_facts,
         attempts,
     )
-    claims = ClaimExpiry(
+    claim_expiry = ClaimExpiry(
         IdentifierClaimRepository(),
-        facts,
+        claimed_facts,
         attempts,
         claim_days=settings.claim_days,
         closed_days=settings.closed_identifier_days,
     )
     sender = EmailSender(
-        uow, outgoing_email, one_time_tokens, account_owners, email_transport, settings
+        uow, outgoing_email, one_time_tokens, password_accounts, email_transport, settings
     )
     return Services(
         routes=(
-            password_router(policy, change, reset),
+            password_router(policy, password_change, password_reset),
             email_router(email_address),
-            data_rights_router(data_export, closure),
+            data_rights_router(data_export, account_closure),
         ),
-        consumers=(Subscriber(name=EMAIL_SUBSCRIBER, handles=(LetterWritten,), handler=sender),),
+        subscribers=(Subscriber(name=EMAIL_SUBSCRIBER, handles=(LetterWritten,), handler=sender),),
         jobs={
-            "claims.expire": claims.expire_claims,
-            "claims.release": claims.release_closed,
-            "links.purge": one_time_tokens.purge,
+            "claims.expire": claim_expiry.expire_claims,
+            "claims.release": claim_expiry.release_closed,
+            "links.purge": one_time_tokens.delete_expired,
         },
         tasks=(email_transport.detect_features,)
         if isinstance(email_transport, SmtpTransport)
@@ -236,11 +236,11 @@ def build_services(
 
 def build_email_transport(settings: MailSettings, clock: Clock) -> EmailTransport:
     """Return the e-mail transport of *settings*."""
-    writer = MessageBuilder(settings.sender, clock)
+    builder = MessageBuilder(settings.sender, clock)
     if settings.folder is not None:
-        return FolderTransport(settings.folder, writer)
+        return FolderTransport(settings.folder, builder)
     if settings.smtp is not None:
-        return SmtpTransport(settings.smtp, writer)
+        return SmtpTransport(settings.smtp, builder)
     return DisabledTransport()
 
 
@@ -277,7 +277,7 @@ def build(
         ValueError: the settings are too weak, or contradict each other.
     """
     accounts, sessions = AccountRepository(), SessionRepository()
-    digest_key = key_id(settings.pseudonym_key, "pseudonym")
+    digest_key = compute_key_id(settings.pseudonym_key, "pseudonym")
     passwords = PasswordHashing(settings, HashMetrics(registry))
     policy = PasswordPolicy(
         min_length=settings.password_min_length, refuse_guessable=settings.password_checks
@@ -292,7 +292,7 @@ def build(
     keyring = Keyring(settings, uow, signing_keys)
     rotation = KeyRotation(settings, uow, signing_keys)
     tokens = AccessTokens(
-        keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds
+        keyring, clock, issuer=settings.issuer, lifetime=settings.max_token_seconds
     )
     refresh_tokens, session_reader = RefreshTokenRepository(), SessionReader(database)
     session_issuer = SessionIssuer(sessions, refresh_tokens, tokens, settings)
@@ -303,7 +303,7 @@ def build(
     last_seen, expiry = LastSeenWriter(database, settings.session_idle_seconds), SessionExpiry()
     account_status, life_events = AccountStatusRepository(), LifeEventRepository(digest_key)
     digests = IdentifierDigests(*settings.pseudonym_keys)
-    facts = ClaimedFactsRepository(database, _facts_cipher(settings))
+    claimed_facts = ClaimedFactsRepository(database, _build_facts_cipher(settings))
     verification_attempts = VerificationAttemptRepository(digest_key)
     verification_requests = VerificationRequests(verification_attempts, digests)
     status_service = AccountStatusService(
@@ -320,7 +320,7 @@ def build(
         rules,
         prior_notices,
         registration_quota,
-        facts,
+        claimed_facts,
         verification_requests,
     )
     throttle = LoginThrottle(
@@ -343,7 +343,7 @@ def build(
         policy=policy,
         throttle=throttle,
         session_revoker=session_revoker,
-        facts=facts,
+        claimed_facts=claimed_facts,
         attempts=verification_attempts,
         departments=departments,
         email_transport=email_transport,
@@ -354,7 +354,7 @@ def build(
             "throttle.unlock": throttle_cleanup.release_expired,
             "throttle.forget": throttle_cleanup.delete_stale,
             "sessions.expire": expiry.expire_due,
-            "sessions.purge": expiry.purge_ended,
+            "sessions.purge": expiry.delete_ended,
             **services.jobs,
         },
     )
@@ -367,11 +367,11 @@ def build(
                     uow,
                     account_status,
                     accounts,
-                    facts,
+                    claimed_facts,
                     verification_attempts,
                     verification_requests,
                     quotas,
-                    most_per_hour=settings.quotas.verifications_per_hour,
+                    max_per_hour=settings.quotas.verifications_per_hour,
                 )
             ),
             login_router(sign_in),
@@ -393,7 +393,9 @@ def build(
                 ),
                 handler=VerificationResultHandler(
                     accounts,
-                    EvidenceStore(verification_attempts, facts, account_status, life_events),
+                    EvidenceStore(
+                        verification_attempts, claimed_facts, account_status, life_events
+                    ),
                 ),
                 grouped=False,
             ),
@@ -405,7 +407,7 @@ def build(
                 ),
                 grouped=False,
             ),
-            *services.consumers,
+            *services.subscribers,
         ),
         starts=(partial(_record_keys, settings, database), keyring.load),
         tasks=(
@@ -429,9 +431,9 @@ def build(
         ),
         attempt_reset=AttemptReset(uow, account_status, verification_attempts, digests),
         claim_release=ClaimRelease(
-            uow, account_status, IdentifierClaimRepository(), facts, verification_attempts
+            uow, account_status, IdentifierClaimRepository(), claimed_facts, verification_attempts
         ),
-        claimed_facts=facts,
+        claimed_facts=claimed_facts,
         verified_identifiers=AccountIdentifiers(database),
         key_rotation=rotation,
     )
@@ -442,6 +444,6 @@ async def _record_keys(settings: IdentitySettings, database: Database) -> None:
     await record_keys(database.reads, configured_keys(settings))
 
 
-def _facts_cipher(settings: IdentitySettings) -> ClaimedFactsCipher:
+def _build_facts_cipher(settings: IdentitySettings) -> ClaimedFactsCipher:
     """Return the cipher of claimed facts; production has a separate key for it."""
     return ClaimedFactsCipher(*settings.encryption_keys)

@@ -39,7 +39,7 @@ class PasswordBlocklists:
 
     def __init__(self, *, min_length: int) -> None:
         """Read the frequency list; passwords shorter than *min_length* are dropped."""
-        listed = [entry for entry in _by_frequency() if len(entry) >= min_length]
+        listed = [entry for entry in _load_frequent_passwords() if len(entry) >= min_length]
         self._common = frozenset(islice(listed, MAX_COMMON))
         self._others = frozenset(listed[MAX_COMMON:])
 
@@ -55,7 +55,7 @@ class PasswordBlocklists:
         )
 
 
-def _by_frequency() -> list[str]:
+def _load_frequent_passwords() -> list[str]:
     """Return the passwords that zxcvbn ships, in lower case, the most frequent first."""
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
@@ -110,7 +110,7 @@ class PasswordPolicy:
         if len(password) < self._min_length:
             raise FieldError("password_too_short", f"has fewer than {self._min_length} characters")
         if self._blocklists is not None:
-            self._refuse_guessable(self._blocklists, password, email, identifier)
+            self._check_guessable(self._blocklists, password, email, identifier)
         return password
 
     def describe(self) -> PasswordPolicyView:
@@ -129,7 +129,7 @@ class PasswordPolicy:
             ),
         )
 
-    def _refuse_guessable(
+    def _check_guessable(
         self, lists: PasswordBlocklists, password: str, email: str | None, identifier: str | None
     ) -> None:
         guess = fold_for_comparison(password)
@@ -137,7 +137,7 @@ class PasswordPolicy:
             raise FieldError("password_common", "is one of the most commonly used passwords")
         if lists.is_breached(guess, password):
             raise FieldError("password_breached", "is known from a data breach")
-        if any(_contains(guess, term) for term in _context(email, identifier)):
+        if any(_contains(guess, term) for term in _personal_terms(email, identifier)):
             raise FieldError(
                 "password_context",
                 "contains the name of the service, or your own number or email address",
@@ -167,7 +167,7 @@ def _contains(guess: str, term: str) -> bool:
     return term == guess or (len(term) >= _LEAST_CONTAINED and term in guess)
 
 
-def _context(email: str | None, identifier: str | None) -> Iterator[str]:
+def _personal_terms(email: str | None, identifier: str | None) -> Iterator[str]:
     """Yield terms that an attacker who knows the account holder would try first.
 
     An email address is often a name, so its parts are yielded as well as the whole.

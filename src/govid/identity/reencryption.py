@@ -10,6 +10,6 @@ from govid.identity.tokens.signing_keys import SigningKeyCipher, private_key_col
 
 def encrypted_columns(settings: IdentitySettings) -> Sequence[EncryptedColumn]:
     """Return the columns that are encrypted under *settings*."""
-    facts = claimed_facts_column(ClaimedFactsCipher(*settings.encryption_keys))
-    seal = SigningKeyCipher.from_settings(settings)
-    return (facts,) if seal is None else (private_key_column(seal), facts)
+    facts_column = claimed_facts_column(ClaimedFactsCipher(*settings.encryption_keys))
+    key_cipher = SigningKeyCipher.from_settings(settings)
+    return (facts_column,) if key_cipher is None else (private_key_column(key_cipher), facts_column)

@@ -15,14 +15,14 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Failed sign-ins until lockout: the account is then locked for this sign-in method."""
     lock_seconds: float = 900
     """Duration of the first lock. Each further lock within a day lasts twice as long."""
-    longest_lock_seconds: float = 7200
+    max_lock_seconds: float = 7200
     address_failures: int = 100
     """Failed sign-ins from one network in 15 minutes."""
     registrations: int = 30
     """Registrations from one network in an hour."""
     duplicates: int = 10
     """Registrations with one taken identifier, or one taken address, in a day."""
-    trusted_callers: tuple[str, ...] = ()
+    trusted_networks: tuple[str, ...] = ()
     """Networks (CIDRs) of back ends that register many people."""
 
 
@@ -126,7 +126,7 @@ class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
             )
 
     @property
-    def longest_token_seconds(self) -> int:
+    def max_token_seconds(self) -> int:
         """Longest lifetime of an access token of any kind."""
         return max(self.access_token_seconds, self.session_token_seconds)
 
@@ -158,7 +158,7 @@ class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
         The sum of three times: verifiers cache the key set, the last token has to expire, and
         clocks differ.
         """
-        return self.jwks_max_age_seconds + self.longest_token_seconds + CLOCK_SKEW_SECONDS
+        return self.jwks_max_age_seconds + self.max_token_seconds + CLOCK_SKEW_SECONDS
 
     @property
     def key_retention_seconds(self) -> int:

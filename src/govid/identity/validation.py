@@ -61,7 +61,7 @@ def today_in_utc() -> date:
     return datetime.now(UTC).date()
 
 
-def claimed_facts(
+def validate_claimed_facts(
     request: FactsRequest,
     now: Callable[[], date] = today_in_utc,
     *,
@@ -77,30 +77,30 @@ def claimed_facts(
             names each such field.
     """
     to_hmrc = identifier_type == IdentifierType.NIN
-    given, family, born = request.given_name, request.family_name, request.date_of_birth
-    if all(fact is None for fact in (given, family, born, request.postcode)):
+    given, family, birth_date = request.given_name, request.family_name, request.date_of_birth
+    if all(fact is None for fact in (given, family, birth_date, request.postcode)):
         return None
-    faults: list[FieldFault] = []
+    problems: list[FieldFault] = []
 
     def read(field: str, rule: Callable[[], str | date]) -> None:
         try:
             rule()
         except FieldError as fault:
-            faults.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
+            problems.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
 
     if given is not None or family is None or to_hmrc:
-        read("givenName", lambda: _named(given, first_given_name, to_hmrc=to_hmrc))
-    read("familyName", lambda: _named(family, str, to_hmrc=to_hmrc))
-    read("dateOfBirth", lambda: validate_date_of_birth(born, now()))
+        read("givenName", lambda: _normalise_name_part(given, first_given_name, to_hmrc=to_hmrc))
+    read("familyName", lambda: _normalise_name_part(family, str, to_hmrc=to_hmrc))
+    read("dateOfBirth", lambda: validate_date_of_birth(birth_date, now()))
     read("postcode", lambda: normalise_postcode(request.postcode) or "")
-    if faults:
+    if problems:
         raise InvalidRequest(
-            "; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults)
+            "; ".join(f"{f.loc[-1]}: {f.msg}" for f in problems), field_problems=tuple(problems)
         )
     return ClaimedFacts(
         given_name=None if given is None else normalise_name(given),
         family_name=normalise_name(family),
-        date_of_birth=validate_date_of_birth(born, now()),
+        date_of_birth=validate_date_of_birth(birth_date, now()),
         postcode=normalise_postcode(request.postcode),
     )
 
@@ -132,7 +132,9 @@ def normalise_name(text: str | None) -> str:
     return whole
 
 
-def _named(text: str | None, part_sent: Callable[[str], str], *, to_hmrc: bool) -> str:
+def _normalise_name_part(
+    text: str | None, part_sent: Callable[[str], str], *, to_hmrc: bool
+) -> str:
     """Return the normalised name *text*; *part_sent* returns the part that a department receives.
 
     Raises:
@@ -227,29 +229,29 @@ class RegistrationRules:
         Raises:
             Invalid: one or more fields are not well-formed. The error names each of them.
         """
-        faults: list[FieldFault] = []
+        problems: list[FieldFault] = []
 
         def read(field: str, rule: Callable[[], T]) -> T | None:
             try:
                 return rule()
             except FieldError as fault:
-                faults.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
+                problems.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
                 return None
 
         email = read(
             "email",
             lambda: normalise_deliverable_email(request.email, unicode=self._accepts_unicode()),
         )
-        password = read("password", lambda: self._password(request))
-        identifier = read("identifierValue", lambda: self._identifier(request))
+        password = read("password", lambda: self._validate_password(request))
+        identifier = read("identifierValue", lambda: self._validate_identifier(request))
         phone = read("phoneNumber", lambda: normalise_phone_number(request.phone_number))
         try:
-            facts = claimed_facts(request, identifier_type=request.identifier_type)
+            facts = validate_claimed_facts(request, identifier_type=request.identifier_type)
         except InvalidRequest as invalid:
-            faults.extend(invalid.faults)
-        if faults or email is None or password is None or identifier is None:
+            problems.extend(invalid.field_problems)
+        if problems or email is None or password is None or identifier is None:
             raise InvalidRequest(
-                "; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults)
+                "; ".join(f"{f.loc[-1]}: {f.msg}" for f in problems), field_problems=tuple(problems)
             )
         return ValidRegistration(
             email=email,
@@ -261,16 +263,16 @@ class RegistrationRules:
             facts=facts,
         )
 
-    def _password(self, request: Register) -> str:
+    def _validate_password(self, request: Register) -> str:
         number = drop_separators(request.identifier_value)
         return self._policy.validate(request.password, email=request.email, identifier=number)
 
-    def _identifier(self, request: Register) -> str:
+    def _validate_identifier(self, request: Register) -> str:
         try:
             return normalise_identifier(
                 request.identifier_type,
                 request.identifier_value,
-                prototype_form=self._accept_prototype_nhs,
+                accept_prototype_nhs=self._accept_prototype_nhs,
             )
         except ValueError as error:
             raise FieldError(_IDENTIFIER_FAULT[request.identifier_type], str(error)) from error

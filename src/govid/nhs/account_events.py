@@ -13,7 +13,12 @@ from sqlalchemy import func, select
 from govid.bus import Database, Delivery, Transaction, stream_pages
 from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored, AppointmentDecided
 from govid.nhs.models import Appointment, Patient
-from govid.nhs.repository import Accounts, AppointmentRepository, IdempotencyKeys, PatientRepository
+from govid.nhs.repository import (
+    AppointmentRepository,
+    BlockedAccounts,
+    IdempotencyKeys,
+    PatientRepository,
+)
 from govid.nhs.slots import AppointmentStatus
 
 AccountEnded = AccountBlocked | AccountClosed
@@ -33,7 +38,7 @@ class AccountStatusHandler:
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: BlockedAccounts,
         patients: PatientRepository,
         appointments: AppointmentRepository,
         idempotency_keys: IdempotencyKeys,

@@ -38,8 +38,8 @@ from govid.nhs.errors import (
 )
 from govid.nhs.practice_booking import SlotAvailability
 from govid.nhs.repository import (
-    Accounts,
     AppointmentRepository,
+    BlockedAccounts,
     IdempotencyKeys,
     IdempotentRequest,
     SlotHoldRepository,
@@ -76,7 +76,7 @@ class Precondition(msgspec.Struct, frozen=True):
         """
         if header is None or not header.strip():
             raise IfMatchRequired
-        return cls(frozenset(map(_original, header.split(","))))
+        return cls(frozenset(map(_strip_proxy_suffix, header.split(","))))
 
     def require_version(self, version: int) -> None:
         """Require that the client has read *version*.
@@ -93,7 +93,7 @@ def format_etag(version: int) -> str:
     return f'"{version}"'
 
 
-def _original(tag: str) -> str:
+def _strip_proxy_suffix(tag: str) -> str:
     """Return *tag* as govid sent it, before a proxy compressed the response."""
     found = _PROXY_TAG.fullmatch(tag.strip())
     return f'"{found["version"]}"' if found else tag.strip()
@@ -105,7 +105,7 @@ class AppointmentRequests:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Accounts,
+        accounts: BlockedAccounts,
         appointments: AppointmentRepository,
         eligibility: BookingEligibility,
         quotas: AccountQuotas,
@@ -140,7 +140,7 @@ class AppointmentRequests:
             raise BookingDisabled
         await self._eligibility.require_own_number(principal, request.patient_identifier)
         async with self._uow.begin(context) as tx:
-            if await self._accounts.lock(tx, principal.account_id):
+            if await self._accounts.lock_and_check(tx, principal.account_id):
                 raise AccountIsBlocked
             await self._quotas.check_live_appointments(
                 tx, principal.account_id, request.doctor_specialty
@@ -173,14 +173,14 @@ class AppointmentBookings:
         self,
         uow: UnitOfWork,
         availability: SlotAvailability,
-        accounts: Accounts,
+        accounts: BlockedAccounts,
         appointments: AppointmentRepository,
         holds: SlotHoldRepository,
         idempotency_keys: IdempotencyKeys,
         eligibility: BookingEligibility,
         quotas: AccountQuotas,
         *,
-        prototype_form: bool,
+        accept_prototype_nhs: bool,
     ) -> None:
         """Book slots that *availability* offers.
 
@@ -195,7 +195,7 @@ class AppointmentBookings:
         self._idempotency_keys = idempotency_keys
         self._eligibility = eligibility
         self._quotas = quotas
-        self._prototype_form = prototype_form
+        self._accept_prototype_nhs = accept_prototype_nhs
 
     async def book(
         self, request: BookSlots, key: str | None, principal: Principal, context: OperationContext
@@ -235,7 +235,7 @@ class AppointmentBookings:
         await self._quotas.count_search(principal.account_id, context)
         slots = await self._availability.resolve_chosen_slots(service, request.date, request.slots)
         async with self._uow.begin(context) as tx:
-            if await self._accounts.lock(tx, principal.account_id):
+            if await self._accounts.lock_and_check(tx, principal.account_id):
                 raise AccountIsBlocked
             if stored := await self._find_stored_response(idempotent, tx):
                 return stored
@@ -262,7 +262,7 @@ class AppointmentBookings:
         self, principal: Principal, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
         """Return one page of the principal's own appointments."""
-        return await self._appointments.list_page(principal.account_id, limit=limit, after=after)
+        return await self._appointments.fetch_page(principal.account_id, limit=limit, after=after)
 
     async def move(
         self,
@@ -292,7 +292,7 @@ class AppointmentBookings:
             found.service, request.date, request.slots
         )
         async with self._uow.begin(context) as tx:
-            if await self._accounts.lock(tx, principal.account_id):
+            if await self._accounts.lock_and_check(tx, principal.account_id):
                 raise AccountIsBlocked
             current = await self._lock_current(tx, appointment_id, precondition, principal)
             if current.status is AppointmentStatus.REQUESTED:
@@ -369,7 +369,7 @@ class AppointmentBookings:
     def _normalise_nhs_number(self, text: str) -> str:
         try:
             return normalise_identifier(
-                IdentifierType.NHS, text, prototype_form=self._prototype_form
+                IdentifierType.NHS, text, accept_prototype_nhs=self._accept_prototype_nhs
             )
         except ValueError as error:
             raise InvalidRequest.for_field(

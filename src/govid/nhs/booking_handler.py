@@ -15,7 +15,7 @@ from govid.nhs.clients.interfaces import AppointmentProvider
 from govid.nhs.eligibility import BookingEligibility
 from govid.nhs.errors import AppointmentsOverlap, SlotTaken
 from govid.nhs.practice_booking import PracticeBookings, SlotAvailability
-from govid.nhs.repository import Accounts, AppointmentRepository, SlotHoldRepository
+from govid.nhs.repository import AppointmentRepository, BlockedAccounts, SlotHoldRepository
 from govid.nhs.slots import AppointmentDecision, AppointmentStatus, FreeSlot
 
 TIME_PASSED_REASON = "The requested time has passed"
@@ -35,7 +35,7 @@ class SlotAssignment:
         self,
         availability: SlotAvailability,
         eligibility: BookingEligibility,
-        accounts: Accounts,
+        accounts: BlockedAccounts,
         appointments: AppointmentRepository,
         holds: SlotHoldRepository,
     ) -> None:
@@ -57,16 +57,16 @@ class SlotAssignment:
         # A practice receives the number as a fact. The check of the use case is not enough for a
         # request that was stored before that check existed.
         if not await self._eligibility.is_own_number(request.user_id, request.patient_identifier):
-            return _rejection(NOT_OWN_NUMBER_REASON)
+            return _reject(NOT_OWN_NUMBER_REASON)
         try:
             _, service = self._availability.find_practice(request.doctor_specialty)
         except InvalidRequest:
-            return _rejection(UNKNOWN_SPECIALTY_REASON)
+            return _reject(UNKNOWN_SPECIALTY_REASON)
         if self._availability.has_passed(request.requested_datetime):
-            return _rejection(TIME_PASSED_REASON)
+            return _reject(TIME_PASSED_REASON)
         return await self._availability.list_free_slots_from(
             service, request.requested_datetime
-        ) or _rejection(NO_FREE_SLOT_REASON)
+        ) or _reject(NO_FREE_SLOT_REASON)
 
     async def hold_first(
         self, tx: Transaction, request: AppointmentRequested, slots: Sequence[FreeSlot]
@@ -76,7 +76,7 @@ class SlotAssignment:
         Returns a rejection if other appointments hold all of them. A request that was cancelled
         meanwhile holds nothing.
         """
-        await self._accounts.lock(tx, request.user_id)
+        await self._accounts.lock_and_check(tx, request.user_id)
         found = await self._appointments.lock(tx, request.user_id, request.appointment_id)
         if found is None or found.view.status is not AppointmentStatus.REQUESTED:
             return None
@@ -91,7 +91,7 @@ class SlotAssignment:
                     )
                 )
                 return None
-        return _rejection(NO_FREE_SLOT_REASON)
+        return _reject(NO_FREE_SLOT_REASON)
 
     async def _try_hold(
         self, tx: Transaction, request: AppointmentRequested, slot: FreeSlot
@@ -103,7 +103,7 @@ class SlotAssignment:
         return True
 
 
-def _rejection(reason: str) -> AppointmentDecision:
+def _reject(reason: str) -> AppointmentDecision:
     return AppointmentDecision(status=AppointmentStatus.REJECTED, rejection_reason=reason)
 
 

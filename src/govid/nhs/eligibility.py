@@ -52,7 +52,7 @@ class BookingEligibility:
     async def is_own_number(self, account_id: UUID, number: str) -> bool:
         """Tell whether *number* is the registered NHS number of the account holder."""
         try:
-            canonical = normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
+            canonical = normalise_identifier(IdentifierType.NHS, number, accept_prototype_nhs=False)
         except ValueError:
             return False
         return await self._patients.find_registered_number(account_id) == canonical
@@ -162,7 +162,7 @@ class AccountQuotas:
         if seconds is not None:
             raise RateExceeded(retry_after_seconds=seconds)
         if is_refused:
-            await self._counters.confirm(tx, spent=[quota])
+            await self._counters.confirm(tx, consumed=[quota])
         else:
             await self._counters.confirm(tx, released=[quota])
 

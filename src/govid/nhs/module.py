@@ -25,8 +25,8 @@ from govid.nhs.eligibility import AccountQuotas, BookingEligibility
 from govid.nhs.patient_records import PatientRecords
 from govid.nhs.practice_booking import PracticeBookings, SlotAvailability
 from govid.nhs.repository import (
-    Accounts,
     AppointmentRepository,
+    BlockedAccounts,
     IdempotencyKeys,
     PatientRepository,
     SlotHoldRepository,
@@ -78,9 +78,9 @@ def build(
     clock: Clock,
     metrics: UpstreamMetrics | None = None,
     facts: ClaimedFactsSource | None = None,
-    recovered: Callable[[Collection[str], bool], None] | None = None,
-    rehearse: Callable[[NhsSimulator], None] | None = None,
-    verified: VerifiedIdentifierLookup | None = None,
+    on_recovered: Callable[[Collection[str], bool], None] | None = None,
+    on_simulator: Callable[[NhsSimulator], None] | None = None,
+    verified_identifiers: VerifiedIdentifierLookup | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
@@ -95,15 +95,15 @@ def build(
     # Each read is a single statement, which needs no BEGIN and no COMMIT.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     accounts, patients, appointments = (
-        Accounts(),
+        BlockedAccounts(),
         PatientRepository(reads),
         AppointmentRepository(reads),
     )
     clients = build_clients(settings, clock, metrics)
-    if recovered is not None:
-        clients.on_recovery(partial(recovered, (VERIFICATION_SUBSCRIBER, BOOKING_SUBSCRIBER)))
-    if rehearse is not None and clients.simulator is not None:
-        rehearse(clients.simulator)
+    if on_recovered is not None:
+        clients.on_recovery(partial(on_recovered, (VERIFICATION_SUBSCRIBER, BOOKING_SUBSCRIBER)))
+    if on_simulator is not None and clients.simulator is not None:
+        on_simulator(clients.simulator)
 
     counters = QuotaCounters("nhs.quota")
     quotas = AccountQuotas(uow, counters, settings.quotas)
@@ -112,8 +112,8 @@ def build(
         accounts,
         patients,
         quotas,
-        verified,
-        prototype_form=settings.accept_prototype_form,
+        verified_identifiers,
+        accept_prototype_nhs=settings.accept_prototype_nhs,
     )
     eligibility = BookingEligibility(patients, own_number_only=clients.own_number_only)
     requests = AppointmentRequests(
@@ -126,7 +126,7 @@ def build(
     )
     holds, idempotency_keys = SlotHoldRepository(reads), IdempotencyKeys(reads)
     services = {one.specialty: one.service for one in clients.directory}
-    availability = SlotAvailability(clients.practices, services, holds, clock)
+    availability = SlotAvailability(clients.practice_client, services, holds, clock)
     bookings = AppointmentBookings(
         uow,
         availability,
@@ -136,7 +136,7 @@ def build(
         idempotency_keys,
         eligibility,
         quotas,
-        prototype_form=settings.accept_prototype_form,
+        accept_prototype_nhs=settings.accept_prototype_nhs,
     )
     return Module(
         name="nhs",
@@ -146,7 +146,7 @@ def build(
             BookingHandler(
                 clients.provider,
                 SlotAssignment(availability, eligibility, accounts, appointments, holds),
-                PracticeBookings(clients.practices),
+                PracticeBookings(clients.practice_client),
                 appointments,
                 holds,
             ),

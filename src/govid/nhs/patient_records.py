@@ -14,7 +14,7 @@ from govid.bus.events import IdentifierType, PatientRecordRefused
 from govid.bus.shared.identifiers import VerifiedIdentifierLookup, normalise_identifier
 from govid.nhs.eligibility import AccountQuotas
 from govid.nhs.errors import AccountIsBlocked, NhsNumberVerifiedElsewhere, PatientRecordNotFound
-from govid.nhs.repository import Accounts, PatientRepository
+from govid.nhs.repository import BlockedAccounts, PatientRepository
 from govid.nhs.schemas import FilePatient, PatientView
 
 
@@ -24,12 +24,12 @@ class PatientRecords:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Accounts,
+        accounts: BlockedAccounts,
         patients: PatientRepository,
         quotas: AccountQuotas,
-        verified: VerifiedIdentifierLookup | None,
+        verified_identifiers: VerifiedIdentifierLookup | None,
         *,
-        prototype_form: bool,
+        accept_prototype_nhs: bool,
     ) -> None:
         """Refuse an NHS number that *verified* reports for another account.
 
@@ -39,8 +39,8 @@ class PatientRecords:
         self._accounts = accounts
         self._patients = patients
         self._quotas = quotas
-        self._verified = verified
-        self._prototype_form = prototype_form
+        self._verified_identifiers = verified_identifiers
+        self._accept_prototype_nhs = accept_prototype_nhs
 
     @rerun_on_conflict
     async def file(
@@ -57,16 +57,21 @@ class PatientRecords:
         """
         try:
             number = normalise_identifier(
-                IdentifierType.NHS, record.nhs_number, prototype_form=self._prototype_form
+                IdentifierType.NHS,
+                record.nhs_number,
+                accept_prototype_nhs=self._accept_prototype_nhs,
             )
         except ValueError as error:
             raise InvalidRequest.for_field("nhsNumber", str(error), "nhs_number_format") from error
         account_id = principal.account_id
-        is_refused = self._verified is not None and await self._verified.is_another_holder(
-            account_id, IdentifierType.NHS, number
+        is_refused = (
+            self._verified_identifiers is not None
+            and await self._verified_identifiers.is_verified_elsewhere(
+                account_id, IdentifierType.NHS, number
+            )
         )
         async with self._uow.begin(context) as tx:
-            if await self._accounts.lock(tx, account_id):
+            if await self._accounts.lock_and_check(tx, account_id):
                 raise AccountIsBlocked
             await self._quotas.count_refused_number(tx, account_id, is_refused=is_refused)
             if not is_refused:
@@ -92,4 +97,4 @@ class PatientRecords:
         self, principal: Principal, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
         """Return one page of the principal's own records."""
-        return await self._patients.list_page(principal.account_id, limit=limit, after=after)
+        return await self._patients.fetch_page(principal.account_id, limit=limit, after=after)

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from govid.bus import Clock, InvalidRequest, Outage, Principal
-from govid.bus.shared.plain_text import neutralise
+from govid.bus.shared.plain_text import replace_control_characters
 from govid.nhs.clients.interfaces import (
     BookingOrder,
     PracticeAppointment,
@@ -39,9 +39,9 @@ _LONGEST_DESCRIPTION = 100
 class PracticeBookings:
     """Brings the practice's own appointment in line with the stored one."""
 
-    def __init__(self, practices: PracticeClient | None) -> None:
+    def __init__(self, practice_client: PracticeClient | None) -> None:
         """Ask *practices*. Without a client every request is an outage."""
-        self._practices = practices
+        self._practice_client = practice_client
 
     async def book_or_move(self, hold: SlotHold) -> AppointmentDecision | None:
         """Book or move the appointment; return None while the practice has not decided.
@@ -52,7 +52,7 @@ class PracticeBookings:
         Raises:
             Outage: the practice cannot be reached; nothing is decided.
         """
-        practices = self._require_client()
+        practice_client = self._require_client()
         order = BookingOrder(
             id=str(hold.appointment_id),
             # A request without a slot stores the number as written and the reason in full.
@@ -60,18 +60,20 @@ class PracticeBookings:
             slots=hold.requested_slots,
             created=hold.created_at,
             description=shorten(
-                neutralise(hold.reason or ""), _LONGEST_DESCRIPTION, placeholder=" ..."
+                replace_control_characters(hold.reason or ""),
+                _LONGEST_DESCRIPTION,
+                placeholder=" ...",
             ),
         )
         try:
             if hold.confirmed_datetime is None:
-                found = await practices.book(order)
+                found = await practice_client.book(order)
             else:
-                found = await _move(practices, order)
+                found = await _move(practice_client, order)
         except SlotGone:
-            return _refusal(hold, SLOT_GONE_REASON)
+            return _build_rejection(hold, SLOT_GONE_REASON)
         except PracticeRefusal:
-            return _refusal(hold, RULE_BROKEN_REASON)
+            return _build_rejection(hold, RULE_BROKEN_REASON)
         match found.status:
             case AppointmentStatus.REQUESTED:
                 return None
@@ -83,7 +85,7 @@ class PracticeBookings:
                     confirmation_details=f"{hold.specialty}, {format_uk_time(start)}",
                 )
         if hold.confirmed_datetime is None:
-            return _refusal(hold, RULE_BROKEN_REASON)
+            return _build_rejection(hold, RULE_BROKEN_REASON)
         return AppointmentDecision(
             status=AppointmentStatus.CANCELLED, rejection_reason=PRACTICE_CANCELLED_REASON
         )
@@ -95,33 +97,33 @@ class PracticeBookings:
             Outage: the practice cannot be reached.
             AppointmentChanged: it changed meanwhile and must be read again.
         """
-        practices = self._require_client()
+        practice_client = self._require_client()
         try:
-            found = await practices.fetch_appointment(hold.service, str(hold.appointment_id))
+            found = await practice_client.fetch_appointment(hold.service, str(hold.appointment_id))
             if found.status in (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED):
-                await practices.cancel(found)
+                await practice_client.cancel(found)
         except (UnknownAppointment, PracticeRuleBroken):
             return
 
     def _require_client(self) -> PracticeClient:
-        if self._practices is None:
+        if self._practice_client is None:
             raise Outage("nhs")
-        return self._practices
+        return self._practice_client
 
 
-async def _move(practices: PracticeClient, order: BookingOrder) -> PracticeAppointment:
+async def _move(practice_client: PracticeClient, order: BookingOrder) -> PracticeAppointment:
     service, start, end = order.slots[0].service, order.slots[0].start, order.slots[-1].end
     try:
-        found = await practices.fetch_appointment(service, order.id)
+        found = await practice_client.fetch_appointment(service, order.id)
     except UnknownAppointment:
-        return await practices.book(order)
+        return await practice_client.book(order)
     is_there = (found.start, found.end) == (start, end)
     if is_there or found.status is not AppointmentStatus.CONFIRMED:
         return found
-    return await practices.move(found, order)
+    return await practice_client.move(found, order)
 
 
-def _refusal(hold: SlotHold, reason: str) -> AppointmentDecision:
+def _build_rejection(hold: SlotHold, reason: str) -> AppointmentDecision:
     """Reject a first request. After a refused move the confirmed appointment stays."""
     if hold.confirmed_datetime is None:
         return AppointmentDecision(status=AppointmentStatus.REJECTED, rejection_reason=reason)
@@ -195,13 +197,13 @@ class SlotAvailability:
 
     def __init__(
         self,
-        practices: PracticeClient | None,
+        practice_client: PracticeClient | None,
         services: Mapping[str, str],
         holds: SlotHoldRepository,
         clock: Clock,
     ) -> None:
         """Ask *practices*; *services* maps a specialty to a number in the Directory of Services."""
-        self._practices = practices
+        self._practice_client = practice_client
         self._services = {name.casefold(): (name, number) for name, number in services.items()}
         self._holds = holds
         self._clock = clock
@@ -214,12 +216,12 @@ class SlotAvailability:
             BookingDisabled: no NHS is connected.
             Invalid: no practice offers the specialty.
         """
-        if self._practices is None:
+        if self._practice_client is None:
             raise BookingDisabled
         found = self._services.get(specialty.strip().casefold())
         if found is None:
             raise InvalidRequest.for_field(
-                "specialty", "no practice has it", "specialty_unknown", place=place
+                "specialty", "no practice has it", "specialty_unknown", location=place
             )
         return found
 
@@ -303,14 +305,14 @@ class SlotAvailability:
         return [one for one in slots if one.start > now]
 
     async def _fetch_from_practice(self, service: str, day: date) -> Sequence[FreeSlot]:
-        if self._practices is None:
+        if self._practice_client is None:
             raise BookingDisabled
         today = self._today()
         if not today <= day <= today + timedelta(days=DAYS_AHEAD):
             return ()
         since, until = _midnight(day), _midnight(day + timedelta(days=1))
         now = self._clock.now()
-        found = await self._practices.fetch_free_slots(service, max(since, now), until)
+        found = await self._practice_client.fetch_free_slots(service, max(since, now), until)
         return [one for one in found if one.start > now]
 
     def _today(self) -> date:

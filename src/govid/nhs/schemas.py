@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
 from govid.bus import FieldFault, InvalidRequest, Personal
-from govid.bus.shared.plain_text import is_plain_line, is_plain_text, neutralise
+from govid.bus.shared.plain_text import is_plain_line, is_plain_text, replace_control_characters
 from govid.bus.shared.privacy import RedactedStruct
 from govid.nhs.slots import AppointmentStatus, parse_time
 
@@ -50,7 +50,7 @@ def _require_plain_text(request: Struct, lines: Sequence[str], texts: Sequence[s
     ]
     if faults:
         raise InvalidRequest(
-            "; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults)
+            "; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), field_problems=tuple(faults)
         )
 
 
@@ -89,8 +89,8 @@ class PatientView(_Silent, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Neutralise control characters that an older release has stored."""
-        force_setattr(self, "name", neutralise(self.name))
-        force_setattr(self, "medical_history", neutralise(self.medical_history))
+        force_setattr(self, "name", replace_control_characters(self.name))
+        force_setattr(self, "medical_history", replace_control_characters(self.medical_history))
 
 
 class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,7 +175,7 @@ class AppointmentView(_Silent, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Neutralise control characters that an older release has stored."""
         for name in ("patient_identifier", "doctor_specialty", "reason", "confirmation_details"):
-            force_setattr(self, name, neutralise(getattr(self, name)))
+            force_setattr(self, name, replace_control_characters(getattr(self, name)))
 
     @property
     def id(self) -> UUID:

@@ -13,7 +13,7 @@ class Practice(msgspec.Struct, frozen=True, kw_only=True):
     specialty: str
     service: str
     """Its number in the Directory of Services."""
-    ods: str
+    ods_code: str
     """The code of the organisation that runs it."""
 
 
@@ -38,7 +38,7 @@ class NhsSettings(RedactedStruct, frozen=True, kw_only=True):
     """
 
     registry: Literal["remote", "simulator", "off"]
-    accept_prototype_form: bool
+    accept_prototype_nhs: bool
     base_url: str = ""
     """Base URL of all NHS APIs: `https://int.api.service.nhs.uk`."""
     client_id: str = ""
@@ -47,7 +47,7 @@ class NhsSettings(RedactedStruct, frozen=True, kw_only=True):
     """RSA, in PEM."""
     takes_bookings: bool = True
     """Whether appointment requests are accepted, if a practice can decide them."""
-    ods: str = ""
+    ods_code: str = ""
     """ODS code of the organisation for which govid books."""
     endpoint: str = ""
     """Govid's own number in the Directory of Services, the reply address for practices."""

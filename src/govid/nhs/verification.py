@@ -9,8 +9,8 @@ from govid.nhs.clients.interfaces import (
     VerificationFinding,
     VerificationOutcome,
 )
-from govid.nhs.clients.local import FORM_EVIDENCE
-from govid.nhs.repository import Accounts, PatientRepository
+from govid.nhs.clients.local import FORMAT_EVIDENCE
+from govid.nhs.repository import BlockedAccounts, PatientRepository
 
 NOT_MATCHED = "not_matched"
 """Permanent error code. It is the same for every reason, so that none can be distinguished."""
@@ -22,7 +22,7 @@ class VerificationHandler:
     def __init__(
         self,
         registry: PatientRegistry,
-        accounts: Accounts,
+        accounts: BlockedAccounts,
         patients: PatientRepository,
         facts: ClaimedFactsSource | None = None,
     ) -> None:
@@ -68,8 +68,8 @@ class VerificationHandler:
         adds facts, which is a new verification request.
         """
         request = delivery.event
-        if outcome.evidence != FORM_EVIDENCE:
-            tx.emit(_evidence(tx, delivery, outcome))
+        if outcome.evidence != FORMAT_EVIDENCE:
+            tx.emit(_build_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
         is_verified = outcome.outcome is VerificationOutcome.MATCH
@@ -77,7 +77,7 @@ class VerificationHandler:
         if (
             is_verified
             and (patient := outcome.patient)
-            and not await self._accounts.lock(tx, request.user_id)
+            and not await self._accounts.lock_and_check(tx, request.user_id)
         ):
             await self._patients.upsert_registered(
                 tx, request.user_id, nhs_number=patient.nhs_number, name=patient.name
@@ -93,7 +93,7 @@ class VerificationHandler:
         )
 
 
-def _evidence(
+def _build_evidence(
     tx: Transaction, delivery: Delivery[VerificationRequested], finding: VerificationFinding
 ) -> NhsEvidenceGathered:
     request, evidence = delivery.event, finding.evidence

@@ -167,7 +167,7 @@ def test_where_simulators_are_not_allowed_there_is_none() -> None:
     ],
 )
 def test_hmrc_knows_its_own_paths(path: str, is_known: bool) -> None:
-    assert HmrcSimulator.knows(path) is is_known
+    assert HmrcSimulator.handles_path(path) is is_known
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ async def test_pdv_plays_its_outcomes(asking: HmrcRequests, scenario: str, statu
 async def test_pdv_does_not_always_name_the_exchange(
     asking_simulator: HmrcRequests, simulator: HmrcSimulator
 ) -> None:
-    simulator.pdv_behaviour.names_exchange = False
+    simulator.pdv_behaviour.includes_exchange_id = False
     assert "x-amz-cf-id" not in (await asking_simulator.pdv()).headers
 
 

@@ -29,7 +29,7 @@ CONTRACTS: tuple[MatchingContract, ...] = ("pdv", "individuals-2", "individuals-
 JIM = ("AA000003D", "Jim", "Ferguson", "1948-04-23")
 AMANDA = ("NA000799C", "Amanda", "Joseph", "1960-01-15")
 DORIS = ("ZX000056A", "Doris", "Departed", "1931-02-03")
-QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
 
 
 def claim(nino: str, given: str, family: str, born: str) -> IdentityClaim:
@@ -176,7 +176,7 @@ async def test_what_is_no_number_is_never_asked_about(
 ) -> None:
     finding = await own.verify(claim(nino, "Jim", "Ferguson", "1948-04-23"))
     assert finding.outcome is VerificationOutcome.MISMATCH
-    assert simulator.tokens.issued == 0
+    assert simulator.tokens.issued_count == 0
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ async def test_a_name_that_hmrc_cannot_write_costs_no_attempt(
 ) -> None:
     finding = await own.verify(claim("AA000003D", given, family, "1948-04-23"))
     assert finding.outcome is VerificationOutcome.INSUFFICIENT
-    assert simulator.tokens.issued == 0
+    assert simulator.tokens.issued_count == 0
 
 
 async def test_without_facts_no_one_is_asked(own: NinoVerifier, simulator: HmrcSimulator) -> None:
     finding = await own.verify(IdentityClaim(nino="AA000003D"))
     assert finding.outcome is VerificationOutcome.INSUFFICIENT
-    assert simulator.tokens.issued == 0
+    assert simulator.tokens.issued_count == 0
 
 
 @pytest.mark.parametrize("label", ["text/plain", "application/json"])
@@ -227,11 +227,11 @@ async def test_of_the_401s_of_pdv_only_those_about_a_person_are_answers(
     simulator.pdv_behaviour.no_match = {"errors": errors}
     finding = await pdv.verify(claim("AA000003D", "No", "Body", "2000-01-01"))
     assert finding.outcome is outcome
-    assert simulator.tokens.issued == 1
+    assert simulator.tokens.issued_count == 1
 
 
 async def test_pdv_need_not_name_the_exchange(pdv: NinoVerifier, simulator: HmrcSimulator) -> None:
-    simulator.pdv_behaviour.names_exchange = False
+    simulator.pdv_behaviour.includes_exchange_id = False
     finding = await pdv.verify(claim(*JIM))
     assert finding.outcome is VerificationOutcome.MATCH
     assert finding.evidence is not None
@@ -253,7 +253,7 @@ async def test_a_path_that_there_is_not_is_no_answer_about_anyone(
 async def test_an_answer_about_another_person_counts_for_nothing(
     pdv: NinoVerifier, simulator: HmrcSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulator.faults.set("other-person")
+    simulator.faults.set_fault("other-person")
     assert (await pdv.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
     assert [one.message for one in caplog.records if one.levelno == logging.ERROR] == [
         "department.answered_about_another"
@@ -267,7 +267,7 @@ async def test_an_hmrc_in_trouble_is_unavailable(
     own: NinoVerifier, simulator: HmrcSimulator, fault: str
 ) -> None:
     await own.verify(claim(*JIM))
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
 
 
@@ -278,7 +278,7 @@ async def test_trouble_on_the_wire_is_unavailable(
     async with reached("loopback", simulator) as target:
         verifier = connect(target)
         await verifier.verify(claim(*JIM))
-        simulator.faults.set(fault)
+        simulator.faults.set_fault(fault)
         assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
 
 
@@ -286,7 +286,7 @@ async def test_a_slow_hmrc_is_waited_for(connect: Connect, simulator: HmrcSimula
     async with reached("loopback", simulator) as target:
         verifier = connect(target)
         await verifier.verify(claim(*JIM))
-        simulator.faults.set("slow")
+        simulator.faults.set_fault("slow")
         assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.MATCH
 
 
@@ -294,9 +294,9 @@ async def test_a_match_is_sent_once_and_repeated_by_the_bus_alone(
     own: NinoVerifier, simulator: HmrcSimulator, counted: CollectorRegistry
 ) -> None:
     await own.verify(claim(*JIM))
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     first = await own.verify(claim(*JIM))
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     second = await own.verify(claim(*JIM))
     assert (first.outcome, second.outcome) == (
         VerificationOutcome.UNAVAILABLE,
@@ -312,7 +312,7 @@ async def test_fifty_claims_at_once_ask_for_one_token(
 ) -> None:
     findings = await asyncio.gather(*(own.verify(claim(*JIM)) for _ in range(50)))
     assert {one.outcome for one in findings} == {VerificationOutcome.MATCH}
-    assert simulator.tokens.issued == 1
+    assert simulator.tokens.issued_count == 1
 
 
 async def test_a_token_that_has_ended_is_replaced_unnoticed(
@@ -321,7 +321,7 @@ async def test_a_token_that_has_ended_is_replaced_unnoticed(
     await own.verify(claim(*JIM))
     simulator.tokens.revoke_all()
     assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.MATCH
-    assert simulator.tokens.issued == 2
+    assert simulator.tokens.issued_count == 2
 
 
 async def test_a_token_that_is_never_taken_is_rejected_credentials(
@@ -329,7 +329,7 @@ async def test_a_token_that_is_never_taken_is_rejected_credentials(
 ) -> None:
     monkeypatch.setattr(simulator.tokens, "grant", lambda _: None)
     assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.CREDENTIALS_REJECTED
-    assert simulator.tokens.issued == 2
+    assert simulator.tokens.issued_count == 2
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ async def test_an_application_that_is_not_subscribed_is_rejected(
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
     assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.CREDENTIALS_REJECTED
-    assert simulator.tokens.issued == 1
+    assert simulator.tokens.issued_count == 1
 
 
 async def test_where_simulators_are_refused_their_answers_are(
@@ -409,7 +409,7 @@ async def test_i9_nothing_personal_is_logged_or_counted(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     await own.verify(claim(*JIM))
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     finding = await own.verify(claim(*JIM))
     reported = "\n".join(
         [

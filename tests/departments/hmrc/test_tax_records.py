@@ -47,7 +47,7 @@ from tests.departments.hmrc.target import Target
 from tests.departments.hmrc.tax_requests import IDA_UTR, OTHER_UTR
 from tests.departments.loopback import served
 
-QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
 HURRIED = structs.replace(QUICK, total_seconds=0.5)
 """For an HMRC that says nothing: any patience is too much."""
 PATIENT = structs.replace(QUICK, total_seconds=30)
@@ -552,7 +552,7 @@ async def test_every_fault_is_reported_as_what_it_is_and_tells_of_no_one(
     error: type[Exception],
     patience: RequestPolicy,
 ) -> None:
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     async with served(simulator.application) as url:
         connected = Connected(None, url, policy=patience)
         with caplog.at_level("DEBUG"), pytest.raises(error) as for_a_year:

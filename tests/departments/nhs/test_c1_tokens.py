@@ -22,7 +22,7 @@ from tests.departments.nhs.recording_transport import RecordingTransport
 from tests.departments.nhs.test_patient_registry import facts
 from tests.departments.nhs.test_practice_client import SENDER
 
-QUICK = RequestPolicy(total_seconds=5, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=5, first_backoff_seconds=0.001)
 GARTON: ClaimedFacts = facts("Bill", "Garton", "1946-06-23")
 
 
@@ -75,14 +75,14 @@ async def test_a_token_is_kept_for_eighty_percent_of_its_life(
     await tokens.get()
     seconds.now = age
     await tokens.get()
-    assert simulator.tokens.issued == issued
+    assert simulator.tokens.issued_count == issued
 
 
 async def test_fifty_who_ask_at_once_make_one_call(
     tokens: TokenCache, simulator: NhsSimulator
 ) -> None:
     found = await asyncio.gather(*(tokens.get() for _ in range(50)))
-    assert (len(set(found)), simulator.tokens.issued) == (1, 1)
+    assert (len(set(found)), simulator.tokens.issued_count) == (1, 1)
 
 
 async def test_each_attempt_at_a_token_has_a_fresh_jti(
@@ -118,4 +118,4 @@ async def test_one_token_serves_the_registry_and_the_practices(
     await connection.build_practice_client(SENDER, SIMULATED_PRACTICES).fetch_for_patient(
         "2000099999", "9476719931"
     )
-    assert simulator.tokens.issued == 1
+    assert simulator.tokens.issued_count == 1

@@ -32,7 +32,7 @@ Connect = Callable[..., PatientRegistry]
 
 GARTON = ("9693632109", "Bill", "Garton", "1946-06-23")
 SMITH = ("9000000009", "Jane", "Smith", "2010-10-22")
-QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
 
 
 def facts(given: str, family: str, born: str, postcode: str | None = None) -> ClaimedFacts:
@@ -157,13 +157,13 @@ async def test_what_the_nhs_cannot_know_is_never_asked(
 ) -> None:
     finding = await own.verify(claim(number, "Jane", "Smith", "2010-10-22"))
     assert finding.outcome is VerificationOutcome.MISMATCH
-    assert simulator.tokens.issued == 0
+    assert simulator.tokens.issued_count == 0
 
 
 async def test_without_facts_no_one_is_asked(own: PatientRegistry, simulator: NhsSimulator) -> None:
     finding = await own.verify(IdentityClaim(nhs_number="9693632109"))
     assert finding.outcome is VerificationOutcome.INSUFFICIENT
-    assert simulator.tokens.issued == 0
+    assert simulator.tokens.issued_count == 0
 
 
 async def test_a_registered_death_is_deceased(registry: PatientRegistry) -> None:
@@ -246,7 +246,7 @@ async def test_a_superseded_number_is_answered_with_the_new_one(own: PatientRegi
 async def test_an_answer_about_another_person_counts_for_nothing(
     own: PatientRegistry, simulator: NhsSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulator.faults.set("other-person")
+    simulator.faults.set_fault("other-person")
     finding = await own.verify(claim(*GARTON))
     assert outcome_and_name(finding) == (VerificationOutcome.UNAVAILABLE, None)
     assert [one.message for one in caplog.records if one.levelno == logging.ERROR] == [
@@ -261,7 +261,7 @@ async def test_a_department_in_trouble_is_unavailable(
     own: PatientRegistry, simulator: NhsSimulator, fault: str
 ) -> None:
     await own.verify(claim(*GARTON))
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     assert (await own.verify(claim(*GARTON))).outcome is VerificationOutcome.UNAVAILABLE
 
 
@@ -272,7 +272,7 @@ async def test_trouble_on_the_wire_is_unavailable(
     async with reached("loopback", simulator) as target:
         registry = connect(target)
         await registry.verify(claim(*GARTON))
-        simulator.faults.set(fault)
+        simulator.faults.set_fault(fault)
         assert (await registry.verify(claim(*GARTON))).outcome is VerificationOutcome.UNAVAILABLE
 
 
@@ -280,16 +280,16 @@ async def test_a_slow_department_is_waited_for(connect: Connect, simulator: NhsS
     async with reached("loopback", simulator) as target:
         registry = connect(target)
         await registry.verify(claim(*GARTON))
-        simulator.faults.set("slow")
+        simulator.faults.set_fault("slow")
         assert (await registry.verify(claim(*GARTON))).outcome is VerificationOutcome.MATCH
 
 
 async def test_once_it_is_over_the_same_claim_is_answered(
     own: PatientRegistry, simulator: NhsSimulator
 ) -> None:
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     first = await own.verify(claim(*GARTON))
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     second = await own.verify(claim(*GARTON))
     assert (first.outcome, second.outcome) == (
         VerificationOutcome.UNAVAILABLE,
@@ -302,7 +302,7 @@ async def test_fifty_claims_at_once_ask_for_one_token(
 ) -> None:
     findings = await asyncio.gather(*(own.verify(claim(*GARTON)) for _ in range(50)))
     assert {one.outcome for one in findings} == {VerificationOutcome.MATCH}
-    assert simulator.tokens.issued == 1
+    assert simulator.tokens.issued_count == 1
 
 
 async def test_a_token_that_has_ended_is_replaced_unnoticed(
@@ -311,7 +311,7 @@ async def test_a_token_that_has_ended_is_replaced_unnoticed(
     await own.verify(claim(*GARTON))
     simulator.tokens.revoke_all()
     assert (await own.verify(claim(*GARTON))).outcome is VerificationOutcome.MATCH
-    assert simulator.tokens.issued == 2
+    assert simulator.tokens.issued_count == 2
 
 
 async def test_a_token_that_is_never_taken_is_rejected_credentials(
@@ -319,7 +319,7 @@ async def test_a_token_that_is_never_taken_is_rejected_credentials(
 ) -> None:
     monkeypatch.setattr(simulator.tokens, "is_valid", lambda _: False)
     assert (await own.verify(claim(*GARTON))).outcome is VerificationOutcome.CREDENTIALS_REJECTED
-    assert simulator.tokens.issued == 2
+    assert simulator.tokens.issued_count == 2
 
 
 async def test_a_wrong_key_is_rejected_credentials_and_no_one_asks_again_at_once(
@@ -392,7 +392,7 @@ async def test_i9_nothing_personal_is_logged_or_counted(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     await own.verify(claim(*GARTON))
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     finding = await own.verify(claim(*GARTON))
     reported = "\n".join(
         [

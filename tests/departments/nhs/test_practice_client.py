@@ -37,9 +37,9 @@ from tests.departments.nhs.target import Target, Way, reached
 
 SERVICE = "2000099999"
 PATIENT = "9476719931"
-SENDER = BookingSender(ods="Y12345", endpoint="2000000001")
+SENDER = BookingSender(ods_code="Y12345", endpoint="2000000001")
 WRONG_ANSWERS = "govid_department_wrong_answers_total"
-QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
 
 Connect = Callable[[Target], PracticeClient]
 
@@ -213,7 +213,7 @@ async def test_a_practice_in_trouble_gives_no_answer(
     own: PracticeClient, simulator: NhsSimulator, fault: str
 ) -> None:
     first, *_ = await free(own)
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     with pytest.raises(UpstreamFailure):
         await own.book(order(first))
 

@@ -21,7 +21,7 @@ from govid.gateway.cli.demo.runner import ScenarioRunner
 from govid.gateway.cli.demo.scenarios import SCENARIOS
 from govid.gateway.cli.output import Output
 from govid.gateway.cli.target import Installation
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from tests.integration.cli.leak_canaries import RecordedPeople, collect_visible_text, find_leaks
 from tests.integration.cli.processes import Dev
 
@@ -51,7 +51,9 @@ def demo_people() -> RecordedPeople:
 
 @pytest.fixture
 def stage(dev: Dev, demo_people: RecordedPeople, tmp_path: Path) -> ScenarioRunner:
-    settings = load({"GOVID_DATA_DIR": tmp_path}, demonstration=True, env_file=None)
+    settings = load_from_environment(
+        {"GOVID_DATA_DIR": tmp_path}, demonstration=True, env_file=None
+    )
     place = Installation(
         settings=settings,
         running=None,

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from govid.gateway.cli.commands import commands
-from govid.gateway.schema_version import head
+from govid.gateway.schema_version import head_revision
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture, in_thread
 
 WHY = ("--reason", "a test", "--yes")
@@ -136,8 +136,8 @@ async def test_r10_a_database_that_is_one_migration_behind_is_refused(
     result = await in_thread(govid, *command)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
-        f"govid: the database is at migration 0005, and this release requires {head()}; nothing "
-        "was changed.\n  `govid migrate` upgrades it.\n"
+        f"govid: the database is at migration 0005, and this release requires {head_revision()};"
+        " nothing was changed.\n  `govid migrate` upgrades it.\n"
     )
     assert await outbox.fetch_states(parked) == {RELAY: "done", SUBSCRIBER: "parked"}
     assert await outbox.recorded_actions() == []

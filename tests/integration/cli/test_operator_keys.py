@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner
 
-from govid.bus.shared.crypto import key_id
+from govid.bus.shared.crypto import compute_key_id
 from govid.gateway.cli.commands import commands
-from govid.hmrc.seal import Seal
+from govid.hmrc.seal import ConsentCipher
 from govid.identity.repository.claimed_facts import ClaimedFactsCipher
 from govid.identity.repository.key_checks import ConfiguredKeys, record_keys
 from tests.integration.cli.conftest import in_thread
@@ -110,7 +110,7 @@ def test_c11_a_database_of_an_earlier_release_fits_every_key(runner: CliRunner) 
 
 
 async def test_c11_a_key_is_not_dropped_while_rows_need_it(runner: CliRunner, used: Any) -> None:
-    await used.execute(NOTICE, "d" * 32, key_id(PSEUDONYM.encode(), "pseudonym"))
+    await used.execute(NOTICE, "d" * 32, compute_key_id(PSEUDONYM.encode(), "pseudonym"))
     await record_keys(
         used,
         ConfiguredKeys(
@@ -121,7 +121,8 @@ async def test_c11_a_key_is_not_dropped_while_rows_need_it(runner: CliRunner, us
     result = await run(runner, "check", "--json")
     assert DROPPED in json.loads(result.stdout)["faults"]
     await used.execute(
-        "UPDATE identity.life_event SET identifier_key_id = $1", key_id(NEW.encode(), "pseudonym")
+        "UPDATE identity.life_event SET identifier_key_id = $1",
+        compute_key_id(NEW.encode(), "pseudonym"),
     )
     result = await run(runner, "check", "--json")
     assert DROPPED not in json.loads(result.stdout)["faults"]
@@ -129,8 +130,8 @@ async def test_c11_a_key_is_not_dropped_while_rows_need_it(runner: CliRunner, us
 
 async def test_c11_status_counts_the_rows_of_each_key(runner: CliRunner, used: Any) -> None:
     await used.execute(NOTICE, "a" * 32, None)
-    await used.execute(NOTICE, "b" * 32, key_id(PSEUDONYM.encode(), "pseudonym"))
-    await used.execute(NOTICE, "c" * 32, key_id(NEW.encode(), "pseudonym"))
+    await used.execute(NOTICE, "b" * 32, compute_key_id(PSEUDONYM.encode(), "pseudonym"))
+    await used.execute(NOTICE, "c" * 32, compute_key_id(NEW.encode(), "pseudonym"))
     runner.env = {
         **runner.env,
         **KEYS,
@@ -139,8 +140,8 @@ async def test_c11_status_counts_the_rows_of_each_key(runner: CliRunner, used: A
     }
     result = await run(runner, "keys", "status", "--json")
     assert json.loads(result.stdout) == [
-        {"key_id": key_id(NEW.encode(), "pseudonym"), "state": "newest", "rows": 1},
-        {"key_id": key_id(PSEUDONYM.encode(), "pseudonym"), "state": "older", "rows": 2},
+        {"key_id": compute_key_id(NEW.encode(), "pseudonym"), "state": "newest", "rows": 1},
+        {"key_id": compute_key_id(PSEUDONYM.encode(), "pseudonym"), "state": "older", "rows": 2},
     ]
 
 
@@ -170,8 +171,8 @@ async def test_c11_everything_is_encrypted_anew_and_a_second_run_finds_it_done(
     again = await run(runner, "keys", "reencrypt", "--json")
     assert [row["renewed"] for row in json.loads(again.stdout)] == [0, 0, 0, 0]
     assert [tuple(row) for row in await used.fetch(KEY_ROWS)] == [
-        ("encryption", key_id(NEW.encode(), "encryption")),
-        ("pseudonym", key_id(PSEUDONYM.encode(), "pseudonym")),
+        ("encryption", compute_key_id(NEW.encode(), "encryption")),
+        ("pseudonym", compute_key_id(PSEUDONYM.encode(), "pseudonym")),
     ]
     assert faults_of(await run(runner, "check", "--json")) == []
 
@@ -208,4 +209,4 @@ def faults_of(result: Any) -> list[str]:
 
 
 def hmrc_cipher() -> Any:
-    return Seal(ENCRYPTION.encode()).cipher
+    return ConsentCipher(ENCRYPTION.encode()).cipher

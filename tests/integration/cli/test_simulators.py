@@ -14,7 +14,7 @@ import pytest
 
 from govid.bus import SystemClock
 from govid.bus.shared.identifiers import ClaimedFacts
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from govid.hmrc.clients.factory import build_clients as hmrc_ports
 from govid.hmrc.clients.interfaces import IdentityClaim as NinoClaim
 from govid.nhs.clients.factory import build_clients as nhs_ports
@@ -52,7 +52,7 @@ async def test_another_govid_finds_both_by_what_is_printed(
     monkeypatch.setenv(
         "GOVID_NHS_PRIVATE_KEY_FILE", running["settings"].pop("GOVID_NHS_PRIVATE_KEY_FILE")
     )
-    settings = load(running["settings"], demonstration=True, env_file=None)
+    settings = load_from_environment(running["settings"], demonstration=True, env_file=None)
     assert (settings.nhs.registry, settings.hmrc.registry) == ("remote", "remote")
     nhs, hmrc = (
         nhs_ports(settings.nhs, SystemClock(), None),

@@ -7,9 +7,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from govid.gateway.schema_version import head, migrations_folder
+from govid.gateway.schema_version import head_revision, migrations_folder
 
-NUMBER = int(head()) + 1
+NUMBER = int(head_revision()) + 1
 REVISION = f"{NUMBER:04d}"
 ADDITIONS = {
     "a column": "ALTER TABLE bus.event ADD COLUMN region text",
@@ -42,7 +42,7 @@ def migrate(database_url: str, folder: Path, statement: str, compatible_from: in
     (place / "versions" / f"{REVISION}_next.py").write_text(
         _SCRIPT.format(
             revision=REVISION,
-            before=head(),
+            before=head_revision(),
             compatible_from=compatible_from,
             statement=statement,
         )

@@ -11,8 +11,8 @@ from govid.bus import Database, SystemClock
 from govid.gateway.checks.production import backend_problems
 from govid.gateway.cli.commands import commands
 from govid.gateway.endpoints.health import HealthProbe
-from govid.gateway.schema_version import head
-from govid.gateway.settings import load
+from govid.gateway.schema_version import head_revision
+from govid.gateway.settings import load_from_environment
 from tests.integration.cli.conftest import in_thread
 from tests.integration.gateway.next_release import (
     ADDITIONS,
@@ -47,9 +47,11 @@ async def state_of(database: Database) -> str:
 async def test_c10_what_the_next_release_adds_leaves_this_one_ready(
     database: Database, database_url: str, tmp_path: Path, statement: str
 ) -> None:
-    await migrate_in_thread(database_url, tmp_path, statement, int(head()))
+    await migrate_in_thread(database_url, tmp_path, statement, int(head_revision()))
     assert await state_of(database) == "ok"
-    faults = await backend_problems(load({"GOVID_DATABASE_URL": database_url}, env_file=None))
+    faults = await backend_problems(
+        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None)
+    )
     assert [fault for fault in faults if "schema" in fault or "migration" in fault] == []
 
 
@@ -59,7 +61,7 @@ async def test_c10_a_schema_that_needs_a_later_release_is_named(
     await migrate_in_thread(database_url, tmp_path, COLUMN, NUMBER)
     assert await state_of(database) == "newer than this release"
     assert TOO_NEW in await backend_problems(
-        load({"GOVID_DATABASE_URL": database_url}, env_file=None)
+        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None)
     )
 
 
@@ -75,7 +77,7 @@ async def test_c10_a_schema_that_needs_a_later_release_is_named(
 async def test_c10_a_command_runs_on_a_newer_schema_that_fits(
     govid: Any, database_url: str, tmp_path: Path, arguments: tuple[str, ...], code: int
 ) -> None:
-    await migrate_in_thread(database_url, tmp_path, COLUMN, int(head()))
+    await migrate_in_thread(database_url, tmp_path, COLUMN, int(head_revision()))
     result = await in_thread(govid, *arguments)
     assert result.exit_code == code, result.output
 
@@ -113,5 +115,5 @@ async def test_c10_the_version_is_read_where_the_column_is_missing(database: Dat
 
 async def test_c10_the_last_migration_has_stored_its_number(database: Database) -> None:
     row = await database.reads.fetchrow("SELECT * FROM public.govid_version")
-    assert row["version_num"] == head()
-    assert 20 <= row["compatible_from"] <= int(head())
+    assert row["version_num"] == head_revision()
+    assert 20 <= row["compatible_from"] <= int(head_revision())

@@ -7,14 +7,14 @@ import pytest
 
 from govid.gateway.checks.database import describe_connection_error
 from govid.gateway.checks.production import backend_problems
-from govid.gateway.schema_version import head
-from govid.gateway.settings import Settings, load
+from govid.gateway.schema_version import head_revision
+from govid.gateway.settings import Settings, load_from_environment
 from tests.backends import postgres
 
 
 def settings(url: str) -> Settings:
     values = {"GOVID_DATABASE_URL": url, "GOVID_ALLOW_UNSAFE_DATABASE": True}
-    return load(values, env_file=None)
+    return load_from_environment(values, env_file=None)
 
 
 async def test_a_database_that_trusts_everyone_is_a_fault(database_url: str) -> None:
@@ -28,7 +28,7 @@ async def test_a_database_that_is_not_migrated_is_a_fault(database_url: str) -> 
     await connection.execute("UPDATE public.govid_version SET version_num = '0001'")
     await connection.close()
     assert (
-        f"the database is at migration 0001, not at {head()}: `govid migrate`"
+        f"the database is at migration 0001, not at {head_revision()}: `govid migrate`"
         in await backend_problems(settings(database_url))
     )
 
@@ -37,7 +37,7 @@ async def test_an_empty_database_is_a_fault(postgres_server: str) -> None:
     url = await postgres.clone(postgres_server, "template0")
     found = await backend_problems(settings(url))
     await postgres.drop(postgres_server, url)
-    assert f"the database is at migration none, not at {head()}: `govid migrate`" in found
+    assert f"the database is at migration none, not at {head_revision()}: `govid migrate`" in found
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_f10_a_refusal_is_reported_in_words(state: str, text: str) -> None:
 
 
 async def test_without_a_database_no_one_is_asked() -> None:
-    assert await backend_problems(load(env_file=None)) == []
+    assert await backend_problems(load_from_environment(env_file=None)) == []

@@ -8,18 +8,22 @@ import pytest
 from govid.bus import BusSettings, Database
 from govid.bus.storage.retention import RetentionWorker
 from govid.gateway.checks.database import role_warnings
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from tests.integration.bus.time_travel import FixedClock
 
 
 async def test_c8_a_superuser_is_a_warning(database_url: str) -> None:
-    [warning] = await role_warnings(load({"GOVID_DATABASE_URL": database_url}, env_file=None))
+    [warning] = await role_warnings(
+        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None)
+    )
     assert "is a superuser: it may read and change everything" in warning
 
 
 async def test_c8_without_a_database_nothing_is_said() -> None:
-    assert await role_warnings(load(env_file=None)) == []
-    away = load({"GOVID_DATABASE_URL": "postgresql://x:y@127.0.0.1:1/x"}, env_file=None)
+    assert await role_warnings(load_from_environment(env_file=None)) == []
+    away = load_from_environment(
+        {"GOVID_DATABASE_URL": "postgresql://x:y@127.0.0.1:1/x"}, env_file=None
+    )
     assert await role_warnings(away) == []
 
 

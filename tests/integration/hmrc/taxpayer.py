@@ -17,7 +17,7 @@ SETTINGS = structs.replace(
     tax_records="simulator",
     consent_url="http://govid.example/dev/hmrc",
     redirect_uri=OUT_OF_BAND,
-    sealing_key=b"a key for tests, 32 bytes or more",
+    encryption_key=b"a key for tests, 32 bytes or more",
     are_limits_lifted=True,
 )
 CONSENT = "/api/hmrc/consent"
@@ -69,7 +69,7 @@ async def grow_old(database: Database) -> None:
 async def withdrawn_at_hmrc(database: Database, simulator: HmrcSimulator) -> None:
     """Let HMRC know of no consent any more, as when somebody takes it back there."""
     simulator.tokens.revoke_all()
-    simulator.consents.end_all()
+    simulator.consents.revoke_all()
     await grow_old(database)
 
 

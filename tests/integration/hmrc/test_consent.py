@@ -17,7 +17,7 @@ from govid.hmrc import DataExportSource
 from govid.hmrc.clients.interfaces import GrantedTokens
 from govid.hmrc.clients.oauth import RemoteConsentClient
 from govid.hmrc.repository import BlockedAccounts, ConsentRequestRepository
-from govid.hmrc.seal import Seal, Unsealable
+from govid.hmrc.seal import ConsentCipher, UnreadableConsent
 from tests.integration.departments import (
     NOW,
     FixedClock,
@@ -31,7 +31,7 @@ from tests.integration.departments import (
 )
 from tests.integration.hmrc.taxpayer import CONSENT, IDA_UTR, OTHER, SETTINGS, YEAR, Taxpayer
 
-KEY = SETTINGS.sealing_key
+KEY = SETTINGS.encryption_key
 NAME = "hmrc.consents"
 
 
@@ -194,7 +194,7 @@ async def test_nothing_that_opens_or_names_is_stored_in_the_open(
     await taxpayer.hand_over(brought)
     afterwards = await everything(database)
     row = await database.reads.fetchrow("SELECT account_id, sealed FROM hmrc.consent")
-    holding = Seal(KEY).open(row["account_id"], b"holding", row["sealed"]).decode()
+    holding = ConsentCipher(KEY).decrypt(row["account_id"], b"holding", row["sealed"]).decode()
     assert IDA_UTR in holding
     words = (IDA_UTR, *brought.values(), "access_token", *msgspec.json.decode(holding).values())
     assert [word for word in words if word in while_under_way + afterwards] == []
@@ -205,8 +205,8 @@ async def test_what_is_encrypted_for_one_account_is_decrypted_for_no_other(
 ) -> None:
     await taxpayer.consent()
     sealed = await database.reads.fetchval("SELECT sealed FROM hmrc.consent")
-    with pytest.raises(Unsealable):
-        Seal(KEY).open(uuid4(), b"holding", sealed)
+    with pytest.raises(UnreadableConsent):
+        ConsentCipher(KEY).decrypt(uuid4(), b"holding", sealed)
 
 
 async def test_without_consent_nothing_is_read(taxpayer: Taxpayer) -> None:
@@ -338,7 +338,7 @@ def test_without_a_key_to_keep_them_under_no_consents_are_taken(
     database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     with pytest.raises(ValueError, match="GOVID_KEY_ENCRYPTION_KEY"):
-        hmrc.build(structs.replace(SETTINGS, sealing_key=b""), database, uow, clock)
+        hmrc.build(structs.replace(SETTINGS, encryption_key=b""), database, uow, clock)
 
 
 async def test_an_export_has_the_reference_and_nothing_that_opens(
@@ -371,7 +371,7 @@ async def test_what_was_begun_under_another_key_has_to_be_begun_again(
     account_id: UUID,
 ) -> None:
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
-    other = structs.replace(SETTINGS, sealing_key=b"another key, of 32 bytes or more")
+    other = structs.replace(SETTINGS, encryption_key=b"another key, of 32 bytes or more")
     async with serving(hmrc.build(other, database, uow, clock), account_id) as client:
         assert (await Taxpayer(client).hand_over(brought)).status_code == 409
 
@@ -429,7 +429,7 @@ async def test_what_was_begun_and_never_brought_back_is_deleted(
         account_id,
     )
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    await ConsentRequestRepository(singles, Seal(KEY)).delete_expired()
+    await ConsentRequestRepository(singles, ConsentCipher(KEY)).delete_expired()
     (other,) = await database.reads.fetch("SELECT account_id FROM hmrc.consent_request")
     assert str(other["account_id"]) == other_taxpayer.headers["X-Account"]
 

@@ -180,10 +180,10 @@ async def test_when_hmrc_is_back_who_waited_for_it_is_notified(
         on_recovered=lambda *news: reported.append(news[0]),
     )
     await verify_concurrently(module, "AA000003D")
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     await verify_concurrently(module, "AA000003D", times=5)
     while_away = (module.states["hmrc"](), list(reported))
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
     await verify_concurrently(module, "AA000003D")

@@ -17,7 +17,7 @@ from govid.bus.shared.identifiers import ClaimedFacts
 from govid.hmrc.clients.interfaces import ConsentClient, GrantedTokens
 from govid.hmrc.consent import ConsentTokenProvider
 from govid.hmrc.repository import ConsentRepository
-from govid.hmrc.seal import Seal
+from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.loopback import served
 from tests.integration.departments import FixedClock, published, serving, wait_until
@@ -40,7 +40,7 @@ JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(
 def kept(database: Database) -> ConsentRepository:
     """Return the consents, as another replica sees them."""
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    return ConsentRepository(singles, Seal(SETTINGS.sealing_key))
+    return ConsentRepository(singles, ConsentCipher(SETTINGS.encryption_key))
 
 
 async def claim_all(database: Database) -> None:
@@ -134,7 +134,7 @@ async def test_an_account_is_answered_to_the_byte(taxpayer: Taxpayer) -> None:
 async def test_a_year_that_is_none_is_named_before_anyone_is_asked(
     taxpayer: Taxpayer, simulator: HmrcSimulator, year: str
 ) -> None:
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     answer = await taxpayer.read(f"/api/hmrc/tax-records/{year}")
     fault = answer.json()["errors"][0]
     assert (answer.status_code, fault["loc"], fault["type"]) == (
@@ -161,13 +161,13 @@ async def test_a_reference_that_is_not_theirs_is_not_shown(
 async def test_an_access_token_is_renewed_in_time(
     taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
 ) -> None:
-    issued = simulator.tokens.issued
+    issued = simulator.tokens.issued_count
     await taxpayer.read()
-    fresh = simulator.tokens.issued - issued
+    fresh = simulator.tokens.issued_count - issued
     await grow_old(database)
     answers = [await taxpayer.read(), await taxpayer.read()]
     assert [answer.status_code for answer in answers] == [200, 200]
-    assert (fresh, simulator.tokens.issued - issued) == (0, 1)
+    assert (fresh, simulator.tokens.issued_count - issued) == (0, 1)
     assert await database.reads.fetchval("SELECT generation FROM hmrc.consent") == 2
 
 
@@ -175,9 +175,9 @@ async def test_an_access_token_that_hmrc_refuses_is_renewed_once(
     taxpayer: Taxpayer, simulator: HmrcSimulator
 ) -> None:
     simulator.tokens.revoke_all()
-    issued = simulator.tokens.issued
+    issued = simulator.tokens.issued_count
     assert (await taxpayer.read()).status_code == 200
-    assert simulator.tokens.issued - issued == 1
+    assert simulator.tokens.issued_count - issued == 1
 
 
 async def test_a_new_token_that_hmrc_refuses_as_well_is_its_own_trouble(
@@ -187,9 +187,9 @@ async def test_a_new_token_that_hmrc_refuses_as_well_is_its_own_trouble(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(simulator.tokens, "grant", lambda _: None)
-    issued = simulator.tokens.issued
+    issued = simulator.tokens.issued_count
     assert (await taxpayer.read()).status_code == 503
-    assert simulator.tokens.issued - issued == 1
+    assert simulator.tokens.issued_count - issued == 1
     assert "department.new_token_refused" in caplog.messages
     assert (await taxpayer.status())["status"] == "granted"
 
@@ -198,10 +198,10 @@ async def test_of_many_readers_one_renews(
     taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
 ) -> None:
     await grow_old(database)
-    issued = simulator.tokens.issued
+    issued = simulator.tokens.issued_count
     answers = await asyncio.gather(*(taxpayer.read() for _ in range(8)))
     assert {answer.status_code for answer in answers} == {200}
-    assert simulator.tokens.issued - issued == 1
+    assert simulator.tokens.issued_count - issued == 1
 
 
 @pytest.fixture
@@ -235,10 +235,10 @@ async def test_of_two_replicas_one_renews(
     taxpayer: Taxpayer, replicas: list[Taxpayer], simulator: HmrcSimulator, database: Database
 ) -> None:
     await grow_old(database)
-    issued = simulator.tokens.issued
+    issued = simulator.tokens.issued_count
     answers = await asyncio.gather(*(one.read() for one in replicas * 4))
     assert {answer.status_code for answer in answers} == {200}
-    assert simulator.tokens.issued - issued == 1
+    assert simulator.tokens.issued_count - issued == 1
     assert (await taxpayer.status())["status"] == "granted"
 
 
@@ -352,9 +352,9 @@ async def test_a_consent_that_does_not_reach_far_enough_has_lapsed(
 async def test_an_hmrc_that_gives_no_answer_is_away_and_takes_nothing_from_anyone(
     taxpayer: Taxpayer, simulator: HmrcSimulator, fault: str
 ) -> None:
-    simulator.faults.set(fault)
+    simulator.faults.set_fault(fault)
     answers = [await taxpayer.read(), await taxpayer.read(ACCOUNT)]
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     assert [answer.status_code for answer in answers] == [503, 503]
     assert "Canary" not in "".join(answer.text for answer in answers)
     assert (await taxpayer.status())["status"] == "granted"
@@ -364,9 +364,9 @@ async def test_a_renewal_that_fails_on_the_way_can_be_tried_again_at_once(
     taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
 ) -> None:
     await grow_old(database)
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     away = await taxpayer.read()
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     back = await taxpayer.read()
     assert (away.status_code, back.status_code) == (503, 200)
 
@@ -488,7 +488,7 @@ async def test_under_another_key_a_consent_has_to_be_given_again_and_is_left(
     account_id: UUID,
 ) -> None:
     before = await database.reads.fetchval("SELECT sealed FROM hmrc.consent")
-    other = structs.replace(SETTINGS, sealing_key=b"another key, of 32 bytes or more")
+    other = structs.replace(SETTINGS, encryption_key=b"another key, of 32 bytes or more")
     async with serving(hmrc.build(other, database, uow, clock), account_id) as client:
         answer = await Taxpayer(client).read()
     assert (answer.status_code, answer.json()["detail"]) == (
@@ -521,9 +521,9 @@ async def test_while_taxes_are_away_numbers_are_verified(
     uow: UnitOfWork,
     database: Database,
 ) -> None:
-    simulator.faults.set("personal-data")
+    simulator.faults.set_fault("personal-data")
     await asyncio.gather(*(taxpayer.read() for _ in range(6)))
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     verified = await verify_and_fetch(module, uow, database, "AA000003D")
     assert (module.states["hmrc-taxes"](), module.states["hmrc"]()) == ("down", "simulator")
     assert verified == [(True, None)]

@@ -173,7 +173,7 @@ def build_delivery(event: Event) -> Delivery[Any]:
     return Delivery(
         event=event,
         id=uuid7(),
-        type=EventRegistry().type_of(event).name,
+        type=EventRegistry().type_for_event(event).name,
         key=None,
         seq=None,
         occurred_at=SystemClock().now(),
@@ -197,7 +197,7 @@ async def build_identity(
     keyring = Keyring(settings, uow, SigningKeyRepository())
     await keyring.load()
     tokens = AccessTokens(
-        keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds
+        keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.max_token_seconds
     )
     living, refresh_tokens = SessionReader(database), RefreshTokenRepository()
     opening = SessionIssuer(sessions, refresh_tokens, tokens, settings)
@@ -253,7 +253,7 @@ async def build_identity(
             attempted,
             questions,
             QuotaCounters("identity.quota"),
-            most_per_hour=settings.quotas.verifications_per_hour,
+            max_per_hour=settings.quotas.verifications_per_hour,
         ),
         facts=facts,
         death_notices=DeathNoticeHandler(holders, history, standing, digests),

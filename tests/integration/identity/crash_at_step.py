@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from govid.bus.delivery.dispatcher import Dispatcher
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from govid.gateway.wiring import Components, assemble_components
 
 SUBSCRIBER = "identity.lifecycle"
@@ -109,7 +109,7 @@ class StepCrasher:
 
 def main(database_url: str) -> None:
     components = assemble_components(
-        load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY})
+        load_from_environment({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY})
     )
     for line in sys.stdin:
         child = os.fork()

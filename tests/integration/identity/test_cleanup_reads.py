@@ -54,8 +54,8 @@ async def expire_claims(tx: Transaction, most: int) -> int:
 
 JOBS: dict[str, tuple[str, Callable[[], CleanupJob]]] = {
     "living sessions": ("session", lambda: SessionExpiry().expire_due),
-    "ended sessions": ("session", lambda: SessionExpiry().purge_ended),
-    "links": ("link", lambda: OneTimeTokens().purge),
+    "ended sessions": ("session", lambda: SessionExpiry().delete_ended),
+    "links": ("link", lambda: OneTimeTokens().delete_expired),
     "claims": ("account", lambda: expire_claims),
 }
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from govid.bus import Database, PseudonymGenerator, QuotaCounters, Transaction, uuid7
 from govid.bus.events import IdentifierType
-from govid.bus.shared.crypto import key_id
+from govid.bus.shared.crypto import compute_key_id
 from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.life_events.death_notices import PriorNoticeCheck
 from govid.identity.rate_limits.attempts import BruteForceAlarm, LoginFlow, LoginThrottle
@@ -19,7 +19,7 @@ from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 
 OLD, NEW = b"k" * 32, b"n" * 32
-NEW_ID = key_id(NEW, "pseudonym")
+NEW_ID = compute_key_id(NEW, "pseudonym")
 DIGESTS = "SELECT identifier_digest, identifier_key_id FROM identity.life_event"
 LOCKED = """
     INSERT INTO identity.throttle (flow, bucket, failures, locks, locked_at, locked_until, verdict,

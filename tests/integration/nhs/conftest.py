@@ -10,7 +10,7 @@ from tests.integration.departments import FixedClock
 
 __all__ = ["account_id", "client", "clock", "uow"]
 
-SETTINGS = NhsSettings(registry="simulator", accept_prototype_form=True)
+SETTINGS = NhsSettings(registry="simulator", accept_prototype_nhs=True)
 
 
 @pytest.fixture

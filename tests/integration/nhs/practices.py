@@ -33,12 +33,12 @@ async def module(
     async with served(simulator.application) as url:
         settings = NhsSettings(
             registry="remote",
-            accept_prototype_form=False,
+            accept_prototype_nhs=False,
             base_url=url,
             client_id=simulator.client_id,
             kid=simulator.kid,
             private_key=simulator.key.pem,
-            ods=SIMULATED_ODS,
+            ods_code=SIMULATED_ODS,
             endpoint=SIMULATED_ENDPOINT,
             practices=SIMULATED_PRACTICES,
         )

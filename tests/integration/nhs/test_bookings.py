@@ -316,12 +316,12 @@ async def test_while_the_practice_is_away_the_slot_is_kept(
 ) -> None:
     first, *_ = await free(client)
     await client.post(BOOKINGS, json=appointment_request(first))
-    simulator[0].faults.set("503")
+    simulator[0].faults.set_fault("503")
     with pytest.raises(Outage):
         await practice.prepare()
     away = await client.get(SLOTS, params={"specialty": "Cardiology", "date": "2026-01-07"})
     assert away.status_code == 503
-    simulator[0].faults.set("")
+    simulator[0].faults.set_fault("")
     assert (await practice.answer())["status"] == "CONFIRMED"
 
 

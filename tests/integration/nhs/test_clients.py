@@ -43,7 +43,7 @@ async def remote(simulator: NhsSimulator) -> AsyncIterator[NhsSettings]:
     async with served(simulator.application) as url:
         yield NhsSettings(
             registry="remote",
-            accept_prototype_form=False,
+            accept_prototype_nhs=False,
             base_url=url,
             client_id=simulator.client_id,
             kid=simulator.kid,
@@ -124,13 +124,13 @@ async def test_when_the_nhs_is_back_who_waited_for_it_is_notified(
         uow,
         SystemClock(),
         facts=StatedFacts(GARTON),
-        recovered=lambda *news: reported.append(news[0]),
+        on_recovered=lambda *news: reported.append(news[0]),
     )
     await verify_concurrently(module, "9693632109")
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     await verify_concurrently(module, "9693632109", times=5)
     while_away = (module.states["nhs"](), list(reported))
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
     await verify_concurrently(module, "9693632109")

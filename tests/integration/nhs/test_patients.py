@@ -70,7 +70,7 @@ async def test_a_wrong_field_is_named(
 async def test_the_prototypes_form_is_refused_where_no_simulator_is(
     database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
-    settings = structs.replace(SETTINGS, accept_prototype_form=False)
+    settings = structs.replace(SETTINGS, accept_prototype_nhs=False)
     module = nhs.build(settings, database, uow, clock)
     async with serving(module, uuid4()) as client:
         answer = await client.post(PATH, json=BODY | {"nhsNumber": "NHS123456789"})

@@ -204,11 +204,11 @@ async def test_what_no_one_can_grant_is_rejected_with_the_reason(
 async def test_while_the_practice_is_away_an_appointment_request_waits(
     client: httpx.AsyncClient, dispatched: Dispatched, simulator: NhsSimulator
 ) -> None:
-    simulator.faults.set("503")
+    simulator.faults.set_fault("503")
     await ask(client)
     with pytest.raises(Outage):
         await dispatched.step()
-    simulator.faults.set("")
+    simulator.faults.set_fault("")
     assert (await dispatched.answer())["status"] == "CONFIRMED"
 
 

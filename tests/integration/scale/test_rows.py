@@ -113,7 +113,7 @@ async def test_i5_the_sessions_of_an_account_are_found_by_index(aged: Any, state
 async def test_i6_i8_many_pending_deliveries_are_estimated_and_few_are_counted(
     aged: Any, monkeypatch: pytest.MonkeyPatch, counted: int, is_estimate: bool
 ) -> None:
-    monkeypatch.setattr(pending_counts, "COUNTED", counted)
+    monkeypatch.setattr(pending_counts, "EXACT_COUNT_LIMIT", counted)
     monkeypatch.setattr(pending_counts, "SAMPLED_PAGES", 3)
     (relay,) = [
         one for one in await OutboxInspection(aged).fetch_status() if one.subscriber == RELAY
@@ -125,7 +125,7 @@ async def test_i6_i8_many_pending_deliveries_are_estimated_and_few_are_counted(
 async def test_i6_an_estimate_that_reads_every_page_is_exact(
     aged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending_counts, "COUNTED", 10)
+    monkeypatch.setattr(pending_counts, "EXACT_COUNT_LIMIT", 10)
     counts = await count_pending(aged, [RELAY, "nobody"])
     expected = await aged.fetchval("SELECT count(*) FROM bus.delivery")
     assert (counts[RELAY].deliveries, counts[RELAY].is_estimate) == (expected, False)

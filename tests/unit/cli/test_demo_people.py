@@ -34,7 +34,7 @@ def test_addresses_and_telephones_are_kept_for_examples(person: SyntheticPerson)
 @pytest.mark.parametrize("person", WITH_IDENTIFIER, ids=lambda person: person.email)
 def test_identifiers_are_well_formed_and_canonical(person: SyntheticPerson) -> None:
     kind = IdentifierType(str(person.identifier_type))
-    assert normalise_identifier(kind, str(person.identifier_value), prototype_form=False) == (
+    assert normalise_identifier(kind, str(person.identifier_value), accept_prototype_nhs=False) == (
         person.identifier_value
     )
 

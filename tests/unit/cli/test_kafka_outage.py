@@ -7,12 +7,15 @@ import pytest
 from govid.bus.operations.inspection import SubscriberStatus
 from govid.gateway.cli.outbox import inspection
 from govid.gateway.cli.target import Installation
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 
 
 def installation(servers: str) -> Installation:
     return Installation(
-        settings=load(env_file=None), running=None, database_url="", kafka_bootstrap_servers=servers
+        settings=load_from_environment(env_file=None),
+        running=None,
+        database_url="",
+        kafka_bootstrap_servers=servers,
     )
 
 
@@ -45,7 +48,7 @@ async def test_f10_an_old_event_names_the_kafka_that_is_silent(
     capsys: pytest.CaptureFixture[str], servers: str, sentence: str
 ) -> None:
     found = [waiting("kafka.relay", 1, 67.2), waiting("nhs.verification", 3, 900.0)]
-    assert await inspection._report_silence(installation(servers), found)
+    assert await inspection._report_kafka_outage(installation(servers), found)
     reported = capsys.readouterr().err
     assert reported.startswith(f"kafka.relay has not sent its oldest event for 67 s: {sentence}")
     assert "GOVID_KAFKA_BOOTSTRAP_SERVERS" in reported
@@ -63,7 +66,7 @@ async def test_f10_an_old_event_names_the_kafka_that_is_silent(
 async def test_f10_a_relay_that_is_not_late_asks_no_kafka(
     capsys: pytest.CaptureFixture[str], found: list[SubscriberStatus]
 ) -> None:
-    assert not await inspection._report_silence(installation("127.0.0.1:1"), found)
+    assert not await inspection._report_kafka_outage(installation("127.0.0.1:1"), found)
     assert capsys.readouterr().err == ""
 
 
@@ -72,7 +75,7 @@ async def test_f10_nothing_is_said_of_an_address_that_answers(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         servers = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert not await inspection._report_silence(
+        assert not await inspection._report_kafka_outage(
             installation(servers), [waiting("kafka.relay", 1, 67.2)]
         )
     assert capsys.readouterr().err == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.schema_version import SchemaVersion, head, migrations_folder
+from govid.gateway.schema_version import SchemaVersion, head_revision, migrations_folder
 
 FIRST = 20
 """The migration that brought `compatible_from`; see migrations/env.py."""
@@ -49,7 +49,7 @@ def test_c10_the_number_never_goes_down() -> None:
 def test_c10_a_schema_fits_by_its_number_and_what_it_says(
     ahead: int, compatible_from: int | None, state: str
 ) -> None:
-    release = int(head())
+    release = int(head_revision())
     version = SchemaVersion(
         revision=f"{release + ahead:04d}",
         compatible_from=None if compatible_from is None else release + compatible_from,
@@ -67,5 +67,5 @@ def test_c10_a_schema_that_does_not_fit_is_named_with_what_it_needs() -> None:
 
 def test_c10_a_database_without_a_schema_is_behind() -> None:
     assert SchemaVersion(revision=None).explain_mismatch() == (
-        f"the database is at migration none, not at {head()}: `govid migrate`"
+        f"the database is at migration none, not at {head_revision()}: `govid migrate`"
     )

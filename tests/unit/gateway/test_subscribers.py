@@ -1,6 +1,6 @@
 """Which subscribers share transactions, and which decline."""
 
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from govid.gateway.wiring import assemble_components
 
 LOCKS_ACCOUNTS = {
@@ -16,7 +16,7 @@ LOCKS_ACCOUNTS = {
 
 def test_those_that_lock_accounts_that_requests_lock_decline_to_be_grouped() -> None:
     replica = assemble_components(
-        load(
+        load_from_environment(
             {
                 "GOVID_DATABASE_URL": "postgresql://127.0.0.1:1/govid",
                 "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from govid.hmrc.seal import Seal, Unsealable
+from govid.hmrc.seal import ConsentCipher, UnreadableConsent
 
 ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
 KEY = b"a key for tests, 32 bytes or more"
@@ -12,15 +12,15 @@ KEY = b"a key for tests, 32 bytes or more"
 
 @pytest.fixture
 def sealed() -> bytes:
-    return Seal(KEY).close(ACCOUNT, b"holding", b"canary")
+    return ConsentCipher(KEY).encrypt(ACCOUNT, b"holding", b"canary")
 
 
 def test_what_was_encrypted_can_be_decrypted(sealed: bytes) -> None:
-    assert Seal(KEY).open(ACCOUNT, b"holding", sealed) == b"canary"
+    assert ConsentCipher(KEY).decrypt(ACCOUNT, b"holding", sealed) == b"canary"
 
 
 def test_it_is_different_each_time(sealed: bytes) -> None:
-    again = Seal(KEY).close(ACCOUNT, b"holding", b"canary")
+    again = ConsentCipher(KEY).encrypt(ACCOUNT, b"holding", b"canary")
     assert again != sealed
     assert b"canary" not in sealed + again
 
@@ -36,29 +36,29 @@ def test_it_is_different_each_time(sealed: bytes) -> None:
 def test_under_another_key_or_for_something_else_it_stays_shut(
     sealed: bytes, key: bytes, account: UUID, purpose: bytes
 ) -> None:
-    with pytest.raises(Unsealable, match="GOVID_KEY_ENCRYPTION_KEY"):
-        Seal(key).open(account, purpose, sealed)
+    with pytest.raises(UnreadableConsent, match="GOVID_KEY_ENCRYPTION_KEY"):
+        ConsentCipher(key).decrypt(account, purpose, sealed)
 
 
 @pytest.mark.parametrize("at", [0, 12, -1])
 def test_what_was_touched_stays_shut(sealed: bytes, at: int) -> None:
     touched = bytearray(sealed)
     touched[at] ^= 1
-    with pytest.raises(Unsealable):
-        Seal(KEY).open(ACCOUNT, b"holding", bytes(touched))
+    with pytest.raises(UnreadableConsent):
+        ConsentCipher(KEY).decrypt(ACCOUNT, b"holding", bytes(touched))
 
 
 def test_of_no_key_there_is_no_encryption() -> None:
-    with pytest.raises(Unsealable):
-        Seal(b"").close(ACCOUNT, b"holding", b"canary")
+    with pytest.raises(UnreadableConsent):
+        ConsentCipher(b"").encrypt(ACCOUNT, b"holding", b"canary")
 
 
 def test_what_cannot_be_opened_is_not_found_and_the_operator_is_notified(
     sealed: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert Seal(KEY).find(ACCOUNT, b"holding", sealed) == b"canary"
-    assert Seal(KEY).find(ACCOUNT, b"holding", None) is None
+    assert ConsentCipher(KEY).decrypt_or_none(ACCOUNT, b"holding", sealed) == b"canary"
+    assert ConsentCipher(KEY).decrypt_or_none(ACCOUNT, b"holding", None) is None
     assert caplog.messages == []
-    assert Seal(b"another").find(ACCOUNT, b"holding", sealed) is None
-    assert Seal(b"").find(ACCOUNT, b"holding", sealed) is None
+    assert ConsentCipher(b"another").decrypt_or_none(ACCOUNT, b"holding", sealed) is None
+    assert ConsentCipher(b"").decrypt_or_none(ACCOUNT, b"holding", sealed) is None
     assert caplog.messages == ["hmrc.consent_not_opened", "hmrc.consent_not_opened"]

@@ -9,7 +9,7 @@ from govid.bus import InvalidRequest
 from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import ClaimedFacts
 from govid.identity.schemas import Verify
-from govid.identity.validation import claimed_facts
+from govid.identity.validation import validate_claimed_facts
 
 TODAY = date(2026, 1, 5)
 PLAIN: dict[str, Any] = {
@@ -20,18 +20,18 @@ PLAIN: dict[str, Any] = {
 
 
 def read(**changes: Any) -> ClaimedFacts | None:
-    return claimed_facts(Verify(**{**PLAIN, **changes}), lambda: TODAY)
+    return validate_claimed_facts(Verify(**{**PLAIN, **changes}), lambda: TODAY)
 
 
 def to_hmrc(**changes: Any) -> ClaimedFacts | None:
     request = Verify(**{**PLAIN, **changes})
-    return claimed_facts(request, lambda: TODAY, identifier_type=IdentifierType.NIN)
+    return validate_claimed_facts(request, lambda: TODAY, identifier_type=IdentifierType.NIN)
 
 
 def faults(**changes: Any) -> list[tuple[object, str]]:
     with pytest.raises(InvalidRequest) as refusal:
         read(**changes)
-    return [(fault.loc[-1], fault.type) for fault in refusal.value.faults]
+    return [(fault.loc[-1], fault.type) for fault in refusal.value.field_problems]
 
 
 def test_names_are_composed_and_spaced_once() -> None:
@@ -103,7 +103,7 @@ def test_b2_a_name_that_hmrc_cannot_carry_is_refused_on_its_field(
 ) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         to_hmrc(**changes)
-    assert [(fault.loc[-1], fault.type) for fault in refusal.value.faults] == [
+    assert [(fault.loc[-1], fault.type) for fault in refusal.value.field_problems] == [
         (field, "name_not_sendable")
     ]
     assert read(**changes) is not None
@@ -140,7 +140,7 @@ def test_b5_someone_may_have_one_name(family: str) -> None:
 def test_b5_hmrc_needs_two_names() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         to_hmrc(given_name=None)
-    (fault,) = refusal.value.faults
+    (fault,) = refusal.value.field_problems
     assert (fault.loc[-1], fault.type) == ("givenName", "missing")
     assert fault.msg == "is needed: HMRC's form has a given name and a family name"
 

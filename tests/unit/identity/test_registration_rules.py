@@ -42,7 +42,7 @@ def admit(rules: RegistrationRules = RULES, **changes: Any) -> ValidRegistration
 def faults(rules: RegistrationRules = RULES, **changes: Any) -> list[tuple[Any, str]]:
     with pytest.raises(InvalidRequest) as refusal:
         admit(rules, **changes)
-    return [(fault.loc, fault.type) for fault in refusal.value.faults]
+    return [(fault.loc, fault.type) for fault in refusal.value.field_problems]
 
 
 def test_the_contracts_examples_are_admitted() -> None:
@@ -92,7 +92,7 @@ def test_an_address_keeps_its_local_part_and_gets_an_ascii_domain(
 def test_what_is_no_address_is_refused_without_being_quoted(email: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         admit(email=email)
-    (fault,) = refusal.value.faults
+    (fault,) = refusal.value.field_problems
     assert (fault.loc, fault.type) == (("body", "email"), "email_format")
     assert fault.msg in {"is not an e-mail address", "is not valid Unicode text"}
     assert refusal.value.detail == f"email: {fault.msg}"
@@ -225,14 +225,14 @@ def test_all_faults_are_named_at_once_and_no_value_is_echoed() -> None:
         admit(
             email="canary1", password="canary2", identifier_value="canary3", phone_number="canary4"
         )
-    assert [fault.loc[-1] for fault in refusal.value.faults] == [
+    assert [fault.loc[-1] for fault in refusal.value.field_problems] == [
         "email",
         "password",
         "identifierValue",
         "phoneNumber",
     ]
     assert "canary" not in refusal.value.detail
-    assert "canary" not in repr(refusal.value.faults)
+    assert "canary" not in repr(refusal.value.field_problems)
 
 
 @pytest.mark.parametrize(

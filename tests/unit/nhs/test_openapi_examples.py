@@ -9,7 +9,7 @@ from govid.nhs import openapi_examples, schemas
 
 def test_the_documented_patient_is_a_valid_request() -> None:
     record = msgspec.convert(openapi_examples.FILE_PATIENT, schemas.FilePatient)
-    number = normalise_identifier(IdentifierType.NHS, record.nhs_number, prototype_form=False)
+    number = normalise_identifier(IdentifierType.NHS, record.nhs_number, accept_prototype_nhs=False)
     assert number == "9434765919"
 
 

@@ -78,10 +78,12 @@ class Dispatcher:
         self._active_keys: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._groups = DeliveryGroups(subscriber, uow, leases, self._metrics, self._spawn_worker)
-        self._max_lanes = self._groups.capacity if subscriber.grouped else settings.keys_at_a_time
+        self._max_lanes = (
+            self._groups.capacity if subscriber.grouped else settings.max_concurrent_keys
+        )
         """How many lanes are processed at the same time."""
         self._lane_workers = 0
-        self._prepare_slots = asyncio.Semaphore(settings.keys_at_a_time)
+        self._prepare_slots = asyncio.Semaphore(settings.max_concurrent_keys)
         self._has_capacity = asyncio.Event()
         """Set when another batch of the backlog may be fetched."""
 
@@ -90,11 +92,11 @@ class Dispatcher:
         try:
             while True:
                 try:
-                    more = await self._fetch_batch()
+                    has_more = await self._fetch_batch()
                 except Exception:
                     self._health.record_failure(self._subscriber.name)
                     raise
-                if not more:
+                if not has_more:
                     await self._wait_for_work()
         except asyncio.CancelledError:
             self._queue.clear()
@@ -263,10 +265,10 @@ class Dispatcher:
         return True
 
     def _decode(self, pending: PendingDelivery) -> Delivery[Any]:
-        kind = self._registry.get_type(pending.type, pending.version)
+        event_type = self._registry.get_type(pending.type, pending.version)
         headers = msgspec.json.decode(pending.headers, type=EventHeaders)
         return Delivery(
-            event=self._registry.decode(kind, pending.payload),
+            event=self._registry.decode(event_type, pending.payload),
             id=pending.event_id,
             type=pending.type,
             key=None if pending.seq is None else pending.key,

@@ -20,7 +20,7 @@ from govid.bus.delivery.wakeup import WakeupHub
 from govid.bus.metrics import BusMetrics
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import backoff, error_details, fingerprint, outage_backoff
+from govid.bus.storage.errors import backoff, compute_fingerprint, error_details, outage_backoff
 from govid.bus.storage.sql import load_statements
 from govid.bus.storage.workers import DATABASE_UNAVAILABLE
 
@@ -55,7 +55,9 @@ class DeliveryFailure(msgspec.Struct, frozen=True, kw_only=True):
         name = details.pop("error_class")
         if "sqlstate" in details:
             name = f"{name} (SQLSTATE {details['sqlstate']})"
-        return cls(reason=reason, error_class=name, fingerprint=fingerprint(error), details=details)
+        return cls(
+            reason=reason, error_class=name, fingerprint=compute_fingerprint(error), details=details
+        )
 
 
 class FailureRecorder:

@@ -17,7 +17,7 @@ from govid.bus.delivery.backlog import PendingDelivery
 from govid.bus.delivery.leases import Leases
 from govid.bus.delivery.subscriptions import Delivery, Subscriber
 from govid.bus.metrics import BusMetrics
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.sql import load_statements
 from govid.bus.storage.transaction import UnitOfWork
 
@@ -161,7 +161,7 @@ class DeliveryGroups:
         name = self._subscriber.name
         # By account: two subscribers that write about the same accounts then lock their rows in
         # the same order.
-        ordered = sorted((ready for ready, _ in group), key=_account_of_key)
+        ordered = sorted((ready for ready, _ in group), key=_account_from_key)
         try:
             fresh = await self._commit(ordered)
         except Exception as error:  # noqa: BLE001 - handling one by one finds the failing member
@@ -171,7 +171,7 @@ class DeliveryGroups:
                 extra={
                     "subscriber": name,
                     "records": len(group),
-                    "error_class": error_class(error),
+                    "error_class": error_class_name(error),
                 },
             )
             return False
@@ -222,7 +222,7 @@ class DeliveryGroups:
             _resolve(done, None)
 
 
-def _account_of_key(ready: ReadyDelivery) -> str:
+def _account_from_key(ready: ReadyDelivery) -> str:
     return ready.pending.key.rpartition("/")[2]
 
 

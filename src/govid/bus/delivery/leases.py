@@ -121,7 +121,7 @@ class Leases:
                     raise asyncio.CancelledError from error
                 # The pause grows, so that a long outage does not fill the log.
                 log.warning("leases.database_away", extra=error_members(error))
-                self._generation.check_error(error)
+                self._generation.end_if_read_only(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
 

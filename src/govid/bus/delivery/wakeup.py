@@ -89,12 +89,12 @@ class WakeupNotifier:
         """Listen and notify until cancelled."""
         while True:
             try:
-                await self._exchange()
+                await self._listen_and_notify()
             except DATABASE_UNAVAILABLE as error:
                 log.warning("wake.listener_lost", extra=error_members(error))
                 await asyncio.sleep(RESTART_SECONDS)
 
-    async def _exchange(self) -> None:
+    async def _listen_and_notify(self) -> None:
         generation = self._generation.number
         connection: Any = await self._factory.connect()
         try:

@@ -11,7 +11,7 @@ from govid.bus.events import Event, Topic
 from govid.bus.events.registry import EventRegistry
 from govid.bus.shared.context import Actor, OperationContext
 from govid.bus.shared.ids import uuid7
-from govid.bus.shared.plain_text import neutralise
+from govid.bus.shared.plain_text import replace_control_characters
 from govid.bus.shared.privacy import PseudonymGenerator
 
 
@@ -61,15 +61,15 @@ class EnvelopeFactory:
         self, event: Event, context: OperationContext, occurred_at: datetime
     ) -> EventEnvelope:
         """Build the envelope of *event*: a new id, its type, its keys and its origin."""
-        kind = self.registry.type_of(event)
+        event_type = self.registry.type_for_event(event)
         return EventEnvelope(
             id=uuid7(),
-            type=kind.name,
-            version=kind.version,
-            topic=kind.topic,
-            key=kind.order_key(event, self._pseudonyms),
-            record_key=kind.account(event),
-            payload=self._payload(event),
+            type=event_type.name,
+            version=event_type.version,
+            topic=event_type.topic,
+            key=event_type.order_key(event, self._pseudonyms),
+            record_key=event_type.account(event),
+            payload=self._encode_payload(event),
             headers=EventHeaders(
                 correlation_id=context.correlation_id,
                 actor=context.actor,
@@ -80,12 +80,12 @@ class EnvelopeFactory:
             event=event,
         )
 
-    def _payload(self, event: Event) -> bytes:
+    def _encode_payload(self, event: Event) -> bytes:
         """Return *event* as JSON, neutralised if it has control characters of an older row."""
         payload = self._encoder.encode(event)
         if _MAY_HOLD_CONTROLS.search(payload) is None:
             return payload
-        return self._encoder.encode(neutralise(msgspec.json.decode(payload)))
+        return self._encoder.encode(replace_control_characters(msgspec.json.decode(payload)))
 
     def encode_json(self, part: Any) -> str:
         """Return *part* of an envelope as JSON text."""

@@ -12,12 +12,12 @@ from govid.bus.shared.privacy import personal_field_names
 MASK = "***"
 
 
-def _members(struct: type[msgspec.Struct]) -> frozenset[str]:
+def _member_names(struct: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(struct))
 
 
 _SHOWN_BY_TYPE = {
-    name: _members(kind.struct) - personal_field_names(kind.struct)
+    name: _member_names(kind.struct) - personal_field_names(kind.struct)
     for kind in EVENT_TYPES
     for name in (kind.name, f"{kind.name}.v{kind.version}")
 }
@@ -39,14 +39,14 @@ _PERSONAL_SHAPES = re.compile(
 )
 
 
-def mask_payload(payload: Mapping[str, Any], kind: str | None = None) -> dict[str, Any]:
+def mask_payload(payload: Mapping[str, Any], type_name: str | None = None) -> dict[str, Any]:
     """Return *payload* with every value masked that could be personal; null stays null.
 
     *kind* is the event's type, with or without its version. A member that its struct does not have
     is masked, because a later release may have added it. Of an unknown type, only members are shown
     that are not personal in any type (I9).
     """
-    shown = _SHOWN_BY_TYPE.get(kind or "", _SHOWN_EVERYWHERE)
+    shown = _SHOWN_BY_TYPE.get(type_name or "", _SHOWN_EVERYWHERE)
     return {
         name: value if name in shown or value is None else MASK for name, value in payload.items()
     }

@@ -47,34 +47,34 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.stream is None else f"{self.stream}/{self.subject(event, pseudonyms)}"
 
 
-def _user(event: Any) -> str | None:
+def _user_id(event: Any) -> str | None:
     return None if event.user_id is None else str(event.user_id)
 
 
 def _user_subject(event: Any, _: PseudonymGenerator) -> str | None:
-    return _user(event)
+    return _user_id(event)
 
 
-def _account(event: Any) -> str | None:
+def _account_id(event: Any) -> str | None:
     return str(event.account_id)
 
 
 def _account_subject(event: Any, _: PseudonymGenerator) -> str | None:
-    return _account(event)
+    return _account_id(event)
 
 
 def _identifier_subject(event: DeathNotified, pseudonyms: PseudonymGenerator) -> str | None:
     # Operators and brokers see the key, so it must not contain the identifier itself (I9). Two
     # spellings of one number, and two suffix letters, have one key, so that their order is kept.
-    kind, text = event.identifier_type, event.identifier_value
+    identifier_type, text = event.identifier_type, event.identifier_value
     with contextlib.suppress(ValueError):
-        text = parse_identity_key(kind, text, prototype_form=True)
-    return pseudonyms.for_value(f"{kind}:{text}")
+        text = parse_identity_key(identifier_type, text, accept_prototype_nhs=True)
+    return pseudonyms.for_value(f"{identifier_type}:{text}")
 
 
 def _internal_event(name: str, struct: type[Event]) -> EventType:
     return EventType(
-        name=name, struct=struct, stream="account", subject=_account_subject, account=_account
+        name=name, struct=struct, stream="account", subject=_account_subject, account=_account_id
     )
 
 
@@ -90,7 +90,12 @@ def _login_event(name: str, struct: type[Event]) -> EventType:
 
 def _account_event(name: str, struct: type[Event], topic: Topic | None, stream: str) -> EventType:
     return EventType(
-        name=name, struct=struct, topic=topic, stream=stream, subject=_user_subject, account=_user
+        name=name,
+        struct=struct,
+        topic=topic,
+        stream=stream,
+        subject=_user_subject,
+        account=_user_id,
     )
 
 
@@ -120,7 +125,11 @@ def _life_event(name: str, struct: type[LifeEvent]) -> EventType:
 def _verification_event(name: str, struct: type[Event]) -> EventType:
     # In one order with the verification request and its result, which have topics.
     return EventType(
-        name=name, struct=struct, stream="verification", subject=_account_subject, account=_account
+        name=name,
+        struct=struct,
+        stream="verification",
+        subject=_account_subject,
+        account=_account_id,
     )
 
 
@@ -213,7 +222,7 @@ EVENT_TYPES: Sequence[EventType] = (
         topic=Topic.DEATH_NOTIFICATION,
         stream="death",
         subject=_identifier_subject,
-        account=_user,
+        account=_user_id,
     ),
     _internal_event("nhs.patient.refused", events.PatientRecordRefused),
     _account_event(
@@ -275,7 +284,7 @@ class EventRegistry:
         if not len(self._by_struct) == len(self._by_name) == len(self.types):
             raise ValueError("an event type is registered twice")
 
-    def type_of(self, event: Event) -> EventType:
+    def type_for_event(self, event: Event) -> EventType:
         """Return the type of *event*."""
         return self._by_struct[type(event)]
 
@@ -290,13 +299,13 @@ class EventRegistry:
         except KeyError as error:
             raise UnknownEventType(f"{name} version {version}") from error
 
-    def decode(self, kind: EventType, payload: bytes | str) -> Event:
+    def decode(self, event_type: EventType, payload: bytes | str) -> Event:
         """Decode *payload* as an event of *kind*.
 
         Raises:
             msgspec.DecodeError: it is not JSON, or does not match the type's struct.
         """
-        event: Event = self._decoders[kind.struct].decode(payload)
+        event: Event = self._decoders[event_type.struct].decode(payload)
         return event
 
 

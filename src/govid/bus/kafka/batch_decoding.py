@@ -65,12 +65,12 @@ def limit_aiokafka_decompression() -> None:
                 setattr(module, name, partial(decompress, codec=codec))
 
 
-def _plain(data: bytes, limit: int) -> bytes:
+def _read_plain(data: bytes, limit: int) -> bytes:
     del limit
     return data
 
 
-def _gzip(data: bytes, limit: int) -> bytes:
+def _decompress_gzip(data: bytes, limit: int) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as reader:
         # One byte more distinguishes data that ends at the limit from longer data.
         found = reader.read(limit + 1)
@@ -79,30 +79,32 @@ def _gzip(data: bytes, limit: int) -> bytes:
     return found
 
 
-def _by_stream(into: Callable[[bytes, mmap.mmap], int]) -> Callable[[bytes, int], bytes]:
+def _stream_decompressor(
+    decompress_into: Callable[[bytes, mmap.mmap], int],
+) -> Callable[[bytes, int], bytes]:
     def decompress_stream(data: bytes, limit: int) -> bytes:
         # The library fails if the output is full. Only pages that are written use memory.
         with mmap.mmap(-1, limit) as output:
-            return output[: into(data, output)]
+            return output[: decompress_into(data, output)]
 
     return decompress_stream
 
 
-def _snappy(data: bytes, limit: int) -> bytes:
+def _decompress_snappy(data: bytes, limit: int) -> bytes:
     if not data.startswith(_XERIAL_MAGIC):
-        return _snappy_block(data, limit)
+        return _decompress_snappy_block(data, limit)
     found, index = [], _XERIAL_HEADER_BYTES
     while index < len(data):
         start = index + 4
         index = start + int.from_bytes(data[index:start])
         if index > len(data):
             raise ValueError("the data ends within a block")
-        found.append(_snappy_block(data[start:index], limit))
+        found.append(_decompress_snappy_block(data[start:index], limit))
         limit -= len(found[-1])
     return b"".join(found)
 
 
-def _snappy_block(data: bytes, limit: int) -> bytes:
+def _decompress_snappy_block(data: bytes, limit: int) -> bytes:
     # A block begins with its length; the library allocates that much and never exceeds it.
     if cramjam.snappy.decompress_raw_len(data) > limit:
         raise DecodedTooLarge
@@ -110,11 +112,11 @@ def _snappy_block(data: bytes, limit: int) -> bytes:
 
 
 _DECODERS: Mapping[int, Callable[[bytes, int], bytes]] = {
-    0: _plain,
-    1: _gzip,
-    2: _snappy,
-    3: _by_stream(cramjam.lz4.decompress_into),
-    4: _by_stream(cramjam.zstd.decompress_into),
+    0: _read_plain,
+    1: _decompress_gzip,
+    2: _decompress_snappy,
+    3: _stream_decompressor(cramjam.lz4.decompress_into),
+    4: _stream_decompressor(cramjam.zstd.decompress_into),
 }
 
 _NAMES: Mapping[str, int] = {
@@ -125,7 +127,7 @@ _NAMES: Mapping[str, int] = {
 }
 
 
-def _modules() -> Sequence[ModuleType]:
+def _decoder_modules() -> Sequence[ModuleType]:
     found = []
     for package in ("record", "record._crecords"):
         for name in ("default_records", "legacy_records"):
@@ -135,7 +137,7 @@ def _modules() -> Sequence[ModuleType]:
     return found
 
 
-_MODULES = _modules()
+_MODULES = _decoder_modules()
 
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -228,33 +230,37 @@ def decode_batch(
         _,
         count,
     ) = _HEADER.unpack_from(data)
-    next_guess = _next_offset(data, position, end)
+    next_offset_estimate = _estimate_next_offset(data, position, end)
     if magic != _MAGIC:
-        raise UnreadableBatch("format", next_guess)
+        raise UnreadableBatch("format", next_offset_estimate)
     if length < _HEADER.size - _PREFIX_BYTES or _PREFIX_BYTES + length > len(data):
-        raise UnreadableBatch("truncated", next_guess)
+        raise UnreadableBatch("truncated", next_offset_estimate)
     body = data[: _PREFIX_BYTES + length]
     if calc_crc32c(body[_CRC_FROM:]) != crc:
-        raise UnreadableBatch("checksum", next_guess)
+        raise UnreadableBatch("checksum", next_offset_estimate)
     next_offset = base + delta + 1
     # The checksum does not cover the base offset.
     if not position < next_offset <= end:
-        raise UnreadableBatch("structure", next_guess)
+        raise UnreadableBatch("structure", next_offset_estimate)
     is_aborted = attributes & _TRANSACTIONAL and any(
         one.producer_id == producer and one.first_offset <= base for one in aborted
     )
     if attributes & _CONTROL or is_aborted:
         return DecodedBatch((), next_offset)
-    payload = _decompressed(body[_HEADER.size :], attributes & _CODEC_MASK, next_guess)
-    stamp = max_time if attributes & _LOG_APPEND_TIME else None
+    payload = _decompress_records(
+        body[_HEADER.size :], attributes & _CODEC_MASK, next_offset_estimate
+    )
+    append_timestamp = max_time if attributes & _LOG_APPEND_TIME else None
     try:
-        records = list(_records(payload, count, topic, partition, base, first_time, stamp))
+        records = list(
+            _decode_records(payload, count, topic, partition, base, first_time, append_timestamp)
+        )
     except (IndexError, ValueError) as error:
-        raise UnreadableBatch("structure", next_guess) from error
+        raise UnreadableBatch("structure", next_offset_estimate) from error
     return DecodedBatch([one for one in records if one.offset >= position], next_offset)
 
 
-def _next_offset(data: bytes, position: int, end: int) -> int:
+def _estimate_next_offset(data: bytes, position: int, end: int) -> int:
     """Return where the next batch begins, as far as that can be read from a damaged batch.
 
     The header of the next batch is more reliable and is tried before the damaged header.
@@ -270,24 +276,24 @@ def _next_offset(data: bytes, position: int, end: int) -> int:
     )
 
 
-def _decompressed(data: bytes, codec: int, next_guess: int) -> bytes:
+def _decompress_records(data: bytes, codec: int, next_offset_estimate: int) -> bytes:
     try:
         return decompress(data, codec)
     except UnknownCodec as error:
-        raise UnreadableBatch("codec", next_guess) from error
+        raise UnreadableBatch("codec", next_offset_estimate) from error
     except Exception as error:
         # Each library has its own errors. Their text may quote the data.
-        raise UnreadableBatch("compression", next_guess) from error
+        raise UnreadableBatch("compression", next_offset_estimate) from error
 
 
-def _records(
+def _decode_records(
     data: bytes,
     count: int,
     topic: str,
     partition: int,
     base: int,
     first_time: int,
-    stamp: int | None,
+    append_timestamp: int | None,
 ) -> Iterable[DecodedRecord]:
     view, index = bytearray(data), 0
     for _ in range(count):
@@ -298,23 +304,23 @@ def _records(
         # The first byte holds attributes, none of which is in use.
         age, index = decode_varint(view, index + 1)
         delta, index = decode_varint(view, index)
-        key, index = _bytes(view, index, end)
-        value, index = _bytes(view, index, end)
-        headers, index = _headers(view, index, end)
+        key, index = _decode_bytes(view, index, end)
+        value, index = _decode_bytes(view, index, end)
+        headers, index = _decode_headers(view, index, end)
         if index != end:
             raise ValueError("a record is shorter than it says")
         yield DecodedRecord(
             topic,
             partition,
             base + delta,
-            first_time + age if stamp is None else stamp,
+            first_time + age if append_timestamp is None else append_timestamp,
             key,
             value,
             headers,
         )
 
 
-def _headers(
+def _decode_headers(
     view: bytearray, index: int, end: int
 ) -> tuple[Sequence[tuple[str, bytes | None]], int]:
     count, index = decode_varint(view, index)
@@ -322,14 +328,14 @@ def _headers(
         raise ValueError("a record has more headers than bytes")
     headers = []
     for _ in range(count):
-        name, index = _bytes(view, index, end)
-        value, index = _bytes(view, index, end)
+        name, index = _decode_bytes(view, index, end)
+        value, index = _decode_bytes(view, index, end)
         # A header name that is not UTF-8 does not make the record unreadable.
         headers.append(((name or b"").decode("utf-8", "backslashreplace"), value))
     return headers, index
 
 
-def _bytes(view: bytearray, index: int, end: int) -> tuple[bytes | None, int]:
+def _decode_bytes(view: bytearray, index: int, end: int) -> tuple[bytes | None, int]:
     length, index = decode_varint(view, index)
     if length < 0:
         return None, index

@@ -102,7 +102,7 @@ class RecordBatch:
             timestamp=None,
             key=None if key is None else key.encode(),
             value=row["payload"].encode(),
-            headers=_headers(row, installation),
+            headers=_build_record_headers(row, installation),
         )
         if added is None:
             return False
@@ -213,7 +213,7 @@ def build_batches(
     return list(queues.values()), unwritable
 
 
-def _headers(row: Row, installation: str | None) -> cloudevents.RecordHeaders:
+def _build_record_headers(row: Row, installation: str | None) -> cloudevents.RecordHeaders:
     origin = _ORIGIN.decode(row["headers"])
     return cloudevents.build_headers(
         event_id=row["event_id"],

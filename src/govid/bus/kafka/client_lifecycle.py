@@ -47,7 +47,7 @@ async def start_client(client: Any) -> None:
         opened: list[AIOKafkaConnection] = []
         try:
             await asyncio.wait([starting], timeout=START_GRACE_SECONDS)
-            opened += _connections(starting.get_coro())
+            opened += _find_connections(starting.get_coro())
             starting.cancel()
             await asyncio.wait([starting], timeout=CANCEL_SECONDS)
         finally:
@@ -70,17 +70,17 @@ async def stop_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     else:
         network = client._client  # noqa: SLF001
         owners = (client._coordinator, client._fetcher)  # noqa: SLF001
-    transports = _transports(network)
+    transports = _find_transports(network)
     # In a separate task: aiokafka awaits the tasks that it has cancelled, and then its stop raises
     # a cancellation that no caller requested. Other errors of the stop do not matter either.
     stopping = asyncio.create_task(client.stop())
     stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         await asyncio.wait([stopping], timeout=STOP_GRACE_SECONDS)
-        await _cancel((client, network, *owners))
+        await _cancel_tasks((client, network, *owners))
     finally:
         stopping.cancel()
-        for transport in transports | _transports(network):
+        for transport in transports | _find_transports(network):
             transport.abort()
         for connection in network._conns.values():  # noqa: SLF001
             connection.close()
@@ -88,31 +88,31 @@ async def stop_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     await asyncio.sleep(0)
 
 
-async def _cancel(owners: tuple[object, ...]) -> None:
+async def _cancel_tasks(owners: tuple[object, ...]) -> None:
     """Cancel all tasks of *owners*.
 
     A task is identified by the object whose method it runs: aiokafka keeps no list of tasks.
     """
-    remains = [task for task in asyncio.all_tasks() if _owner(task) in owners]
+    remains = [task for task in asyncio.all_tasks() if _find_owner(task) in owners]
     for task in remains:
         task.cancel()
     if remains:
         await asyncio.wait(remains, timeout=CANCEL_SECONDS)
 
 
-def _owner(task: asyncio.Task[Any]) -> object:
+def _find_owner(task: asyncio.Task[Any]) -> object:
     frame = getattr(task.get_coro(), "cr_frame", None)
     # A unique object, so that a task without a frame never matches an owner that is None.
-    return _owner if frame is None else frame.f_locals.get("self", _owner)
+    return _find_owner if frame is None else frame.f_locals.get("self", _find_owner)
 
 
-def _transports(network: Any) -> set[asyncio.WriteTransport]:
+def _find_transports(network: Any) -> set[asyncio.WriteTransport]:
     """Return the open transports of *network*; closing one gracefully would wait for its flush."""
     writers = [connection._writer for connection in network._conns.values()]  # noqa: SLF001
     return {writer.transport for writer in writers if writer is not None}
 
 
-def _connections(coroutine: Any) -> Iterator[AIOKafkaConnection]:
+def _find_connections(coroutine: Any) -> Iterator[AIOKafkaConnection]:
     """Yield the connections in local variables of *coroutine* and of the coroutines it awaits."""
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
         for value in list(frame.f_locals.values()):

@@ -29,7 +29,7 @@ from govid.bus.kafka.producer import ManagedProducer
 from govid.bus.kafka.topics import dead_letter_topic
 from govid.bus.shared.context import Actor, OperationContext
 from govid.bus.shared.ids import uuid7
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 
 MAX_VALUE_BYTES = 256 * 1024
 _PATH = re.compile(r"at `(\$[\w.]*)`")
@@ -92,18 +92,18 @@ class InboundRecord(msgspec.Struct, frozen=True, kw_only=True):
 class InboundRecordParser:
     """Parses the records of the inbound topics into envelopes."""
 
-    def __init__(self, envelopes: EnvelopeFactory, generation: str) -> None:
+    def __init__(self, envelope_factory: EnvelopeFactory, generation: str) -> None:
         """Make positions unique by *generation*, the start of a broker that keeps nothing."""
-        self._envelopes = envelopes
+        self._envelope_factory = envelope_factory
         self._generation = generation
         self._decoders = {
             topic: msgspec.json.Decoder(shape) for topic, shape in INBOUND_STRUCTS.items()
         }
         self._types = {
             topic: {
-                (kind.name, kind.version)
-                for kind in envelopes.registry.types
-                if kind.topic is topic
+                (event_type.name, event_type.version)
+                for event_type in envelope_factory.registry.types
+                if event_type.topic is topic
             }
             for topic in INBOUND_STRUCTS
         }
@@ -122,7 +122,7 @@ class InboundRecordParser:
         except Exception as error:  # noqa: BLE001 - an edge: no record stops the inbox
             # An unforeseen record must not stop the records behind it.
             # `from None`: the text of the error may quote the value.
-            raise UnreadableRecord("unforeseen", error_class(error)) from None
+            raise UnreadableRecord("unforeseen", error_class_name(error)) from None
 
     def _parse(self, topic: Topic, record: Any) -> InboundRecord:
         attributes = cloudevents.parse_attributes(record.headers)
@@ -132,16 +132,16 @@ class InboundRecordParser:
             type_name not in self._names[topic]
             or (type_name, attributes.version) in self._types[topic]
         )
-        value = _checked_value(record.value)
+        value = _check_value(record.value)
         envelope = (
-            self._known_envelope(topic, value, attributes)
+            self._build_known_envelope(topic, value, attributes)
             if known
-            else _unknown_envelope(topic, value, attributes)
+            else _build_unknown_envelope(topic, value, attributes)
         )
-        basis, source, foreign_id = self._identity(topic, record, attributes)
-        digest = _digest(record.key, value)
+        basis, source, foreign_id = self._identify(topic, record, attributes)
+        digest = _content_digest(record.key, value)
         if basis is IdentityBasis.POSITION:
-            digest = _digest(str(record.timestamp).encode(), digest)
+            digest = _content_digest(str(record.timestamp).encode(), digest)
         return InboundRecord(
             envelope=envelope,
             basis=basis,
@@ -154,14 +154,14 @@ class InboundRecordParser:
             is_known=known,
         )
 
-    def _known_envelope(
+    def _build_known_envelope(
         self, topic: Topic, value: bytes, attributes: cloudevents.RecordAttributes
     ) -> EventEnvelope:
         try:
             event: Any = self._decoders[topic].decode(value)
         except msgspec.ValidationError as error:
             # `from None`: the text of the error may quote the value.
-            raise UnreadableRecord("wrong-shape", _error_path(str(error))) from None
+            raise UnreadableRecord("wrong-shape", _parse_error_path(str(error))) from None
         except (msgspec.DecodeError, RecursionError):
             raise UnreadableRecord("not-json") from None
         for name, wire_name in zip(
@@ -175,7 +175,7 @@ class InboundRecordParser:
             event = struct(**msgspec.structs.asdict(event))
         if event.timestamp.tzinfo is None:
             try:
-                event, value = _in_utc(event, value)
+                event, value = _to_utc(event, value)
             except (msgspec.DecodeError, RecursionError):
                 # A member that the struct ignores holds a value that cannot be encoded again.
                 raise UnreadableRecord("not-json") from None
@@ -184,33 +184,33 @@ class InboundRecordParser:
             actor=Actor(kind="external", id=topic.value),
             traceparent=attributes.traceparent,
         )
-        envelope = self._envelopes.build(event, context, datetime.now(UTC))
+        envelope = self._envelope_factory.build(event, context, datetime.now(UTC))
         return msgspec.structs.replace(envelope, payload=value)
 
-    def _identity(
+    def _identify(
         self, topic: Topic, record: Any, attributes: cloudevents.RecordAttributes
     ) -> tuple[IdentityBasis, str, bytes]:
         if attributes.event_id is not None:
             basis = IdentityBasis.SOURCE if attributes.source else IdentityBasis.BARE_ID
             return basis, f"{topic.value} {attributes.source}", attributes.event_id
-        place = f"{self._generation}/{record.topic}/{record.partition}/{record.offset}"
-        return IdentityBasis.POSITION, f"{topic.value} by place", place.encode()
+        position = f"{self._generation}/{record.topic}/{record.partition}/{record.offset}"
+        return IdentityBasis.POSITION, f"{topic.value} by place", position.encode()
 
 
-def _digest(key: bytes | None, value: bytes) -> bytes:
+def _content_digest(key: bytes | None, value: bytes) -> bytes:
     """Return the SHA-256 of *key* and *value*, including the length of the key."""
     length = -1 if key is None else len(key)
     return hashlib.sha256(b"%d:%b%b" % (length, key or b"", value)).digest()
 
 
-def _error_path(error: str) -> str:
+def _parse_error_path(error: str) -> str:
     """Return the path in the text of a `ValidationError`, with the name of a missing member."""
     place = _PATH.search(error)
     missing = _MISSING.search(error)
     return (place[1] if place else "$") + (f".{missing[1]}" if missing else "")
 
 
-def _checked_value(value: bytes | None) -> bytes:
+def _check_value(value: bytes | None) -> bytes:
     if not value:
         raise UnreadableRecord("empty")
     if len(value) > MAX_VALUE_BYTES:
@@ -222,7 +222,7 @@ def _checked_value(value: bytes | None) -> bytes:
     return value
 
 
-def _unknown_envelope(
+def _build_unknown_envelope(
     topic: Topic, value: bytes, attributes: cloudevents.RecordAttributes
 ) -> EventEnvelope:
     """Build an envelope for a value that only another release can decode."""
@@ -250,7 +250,7 @@ def _unknown_envelope(
     )
 
 
-def _in_utc(event: Any, value: bytes) -> tuple[Any, bytes]:
+def _to_utc(event: Any, value: bytes) -> tuple[Any, bytes]:
     """Add the offset of UTC to the timestamp in the event and in its stored value."""
     moment = event.timestamp.replace(tzinfo=UTC)
     members = msgspec.json.decode(value)
@@ -300,18 +300,18 @@ class DeadLetterPublisher:
             DeadLetterRefused: the topic refuses the record at present.
         """
         key = (record.topic, record.partition)
-        is_copied = await self._copy(record, reason)
-        if not is_copied and self._refused_seconds(record) < SKIP_AFTER_SECONDS:
+        is_copied = await self._publish_copy(record, reason)
+        if not is_copied and self._seconds_since_refusal(record) < SKIP_AFTER_SECONDS:
             raise DeadLetterRefused
         # The next refused record gets the full time again.
         self._refused.pop(key, None)
         return is_copied
 
-    async def _copy(self, record: Any, reason: UnreadableRecord) -> bool:
+    async def _publish_copy(self, record: Any, reason: UnreadableRecord) -> bool:
         """Publish as much of *record* as its dead-letter topic accepts; return whether it did."""
         topic = dead_letter_topic(record.topic)
         size = _record_size(record)
-        headers = _reason_headers(record, reason)
+        headers = _build_reason_headers(record, reason)
         if size <= self._limits.get(topic, MAX_COPY_BYTES):
             whole = [*record.headers, *headers]
             refusal = await self._send(topic, record.partition, record.key, record.value, whole)
@@ -320,7 +320,7 @@ class DeadLetterPublisher:
             if isinstance(refusal, _TOO_LARGE):
                 # Do not try to copy other records of this size.
                 self._limits[topic] = size - 1
-            elif self._refused_seconds(record) < SKIP_AFTER_SECONDS:
+            elif self._seconds_since_refusal(record) < SKIP_AFTER_SECONDS:
                 # The record may not be the cause: its content may still be copied later.
                 return False
         if await self._send(topic, record.partition, None, None, headers) is None:
@@ -329,7 +329,7 @@ class DeadLetterPublisher:
         self._limits.pop(topic, None)
         return False
 
-    def _refused_seconds(self, record: Any) -> float:
+    def _seconds_since_refusal(self, record: Any) -> float:
         """Return for how long *record* has been refused; its first refusal starts the time."""
         key, now = (record.topic, record.partition), time.monotonic()
         refused = self._refused.get(key)
@@ -356,7 +356,7 @@ class DeadLetterPublisher:
                 await _send_to_partition(producer, topic, partition, key, value, headers)
         except Exception as error:
             # After any error the batch numbering of this producer is in doubt.
-            self._producer.replace(producer, error_class(error))
+            self._producer.replace(producer, error_class_name(error))
             if classify_error(error) is KafkaErrorClass.OUTAGE:
                 raise
             return error
@@ -383,7 +383,7 @@ def _record_size(record: Any) -> int:
     return len(record.key or b"") + len(record.value or b"") + headers
 
 
-def _reason_headers(record: Any, reason: UnreadableRecord) -> DeadLetterHeaders:
+def _build_reason_headers(record: Any, reason: UnreadableRecord) -> DeadLetterHeaders:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return [
         ("dlq_reason", reason.reason.encode()),

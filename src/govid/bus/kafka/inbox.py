@@ -40,7 +40,7 @@ from govid.bus.metrics import BusMetrics
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import (
-    error_class,
+    error_class_name,
     is_not_storable,
     is_statement_timeout,
     is_transient,
@@ -106,19 +106,19 @@ class InboxConsumer:
         self._dead_letters = dead_letters
         self._metrics = metrics or BusMetrics()
         self._metrics.create_inbox_series(INBOUND_TOPICS)
-        self._by_name = {settings.wire_name(topic): topic for topic in INBOUND_TOPICS}
+        self._topics_by_wire_name = {settings.wire_name(topic): topic for topic in INBOUND_TOPICS}
         self._connected: bool | None = None
         self._reader: PartitionReader | None = None
 
     @property
     def lag(self) -> dict[tuple[str, int], int]:
         """Number of unread records, by topic and partition."""
-        return self._by_topic_name({} if self._reader is None else self._reader.lag)
+        return self._key_by_topic_name({} if self._reader is None else self._reader.lag)
 
     @property
     def held_back(self) -> dict[tuple[str, int], int]:
         """Number of unread records behind an open transaction, by topic and partition."""
-        return self._by_topic_name({} if self._reader is None else self._reader.held_back)
+        return self._key_by_topic_name({} if self._reader is None else self._reader.held_back)
 
     @property
     def failing_partitions(self) -> dict[tuple[str, int], int]:
@@ -133,7 +133,7 @@ class InboxConsumer:
             for partition, trouble in self._reader.failures.items()
             if trouble.attempts >= FAILING_ATTEMPTS
         }
-        return self._by_topic_name(failing)
+        return self._key_by_topic_name(failing)
 
     def health_state(self) -> str:
         """Return the state of the inbox: "ok", "connecting", "down", "failing" or "stopped"."""
@@ -153,7 +153,7 @@ class InboxConsumer:
             try:
                 # A new reader for each consumer: positions of the previous one are invalid.
                 reader = self._build_reader(consumer)
-                consumer.subscribe(list(self._by_name), listener=reader)
+                consumer.subscribe(list(self._topics_by_wire_name), listener=reader)
                 await start_client(consumer)
                 self._reader = reader
                 while True:
@@ -162,11 +162,11 @@ class InboxConsumer:
             except KafkaError as error:
                 # The producers log that Kafka is unavailable.
                 self._connected = False
-                log.debug("inbox.interrupted", extra={"error_class": error_class(error)})
+                log.debug("inbox.interrupted", extra={"error_class": error_class_name(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - an edge: any error restarts the consumer
                 self._connected = False
-                log.warning("inbox.interrupted", extra={"error_class": error_class(error)})
+                log.warning("inbox.interrupted", extra={"error_class": error_class_name(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
                 await asyncio.shield(stop_client(consumer))
@@ -179,7 +179,7 @@ class InboxConsumer:
             InboxGaps(
                 connections,
                 lambda topic, count: self._metrics.count_removed_unread(
-                    self._by_name[topic], count
+                    self._topics_by_wire_name[topic], count
                 ),
             ),
         )
@@ -219,7 +219,7 @@ class InboxConsumer:
         readable: list[ReadRecord] = []
         for record in records:
             try:
-                inbound = self._parser.parse(self._by_name[partition.topic], record)
+                inbound = self._parser.parse(self._topics_by_wire_name[partition.topic], record)
             except UnreadableRecord as reason:
                 await self._store(reader, partition, readable)
                 readable = []
@@ -230,29 +230,31 @@ class InboxConsumer:
         await self._store(reader, partition, readable)
 
     async def _store(
-        self, reader: PartitionReader, partition: TopicPartition, reads: Sequence[ReadRecord]
+        self, reader: PartitionReader, partition: TopicPartition, read_records: Sequence[ReadRecord]
     ) -> None:
         """Store *reads* in one transaction, or each in its own if one cannot be stored."""
-        if not reads:
+        if not read_records:
             return
         try:
-            subscribers, conflicts = await self._commit_in_time([read.inbound for read in reads])
+            subscribers, conflicts = await self._commit_in_time(
+                [read.inbound for read in read_records]
+            )
         except (asyncpg.PostgresError, StoringTimedOut) as error:
             if is_transient(error) and not isinstance(error, StoringTimedOut):
                 raise
-            if len(reads) > 1:
-                for read in reads:
+            if len(read_records) > 1:
+                for read in read_records:
                     await self._store(reader, partition, [read])
                 return
             if not is_not_storable(error):
                 raise
-            await self._dead_letter(reads[0].record, UnreadableRecord("not-storable"))
+            await self._dead_letter(read_records[0].record, UnreadableRecord("not-storable"))
         else:
             self._wakeups.notify(subscribers)
-            for read in reads:
+            for read in read_records:
                 if read.inbound.envelope.id in conflicts:
                     await self._dead_letter(read.record, UnreadableRecord("id-reused"), "conflict")
-        reader.set_position(partition, reads[-1].record.offset + 1)
+        reader.set_position(partition, read_records[-1].record.offset + 1)
 
     async def _dead_letter(
         self, record: Any, reason: UnreadableRecord, outcome: str = "unreadable"
@@ -260,7 +262,7 @@ class InboxConsumer:
         """Publish *record* to its dead-letter topic, or skip it if that is refused permanently."""
         copied = await self._dead_letters.publish(record, reason)
         outcome = outcome if copied else "stepped_over"
-        self._metrics.count_inbox_record(self._by_name[record.topic], outcome)
+        self._metrics.count_inbox_record(self._topics_by_wire_name[record.topic], outcome)
         log.error(
             "inbox.record_stepped_over" if not copied else f"inbox.record_{outcome}",
             extra={
@@ -314,12 +316,12 @@ class InboxConsumer:
         self, connection: Any, inbound_records: Sequence[InboundRecord]
     ) -> Mapping[UUID, _Outcome]:
         """Store the identities of *inbound_records*; return the outcome of each by event id."""
-        own = [a for a in inbound_records if a.own_event_id]
+        with_own_id = [a for a in inbound_records if a.own_event_id]
         rows = await connection.fetch(
             QUERIES["echoes"],
-            [a.own_event_id for a in own],
-            [str(a.envelope.topic) for a in own],
-            [a.value for a in own],
+            [a.own_event_id for a in with_own_id],
+            [str(a.envelope.topic) for a in with_own_id],
+            [a.value for a in with_own_id],
         )
         echoes = {row["id"] for row in rows}
         foreign = [
@@ -339,12 +341,12 @@ class InboxConsumer:
             [a.basis is not IdentityBasis.POSITION for a in duplicates],
             [a.envelope.id for a in duplicates],
         )
-        same = {row["event"] for row in rows}
-        others = [a for a in duplicates if a.envelope.id not in same]
+        repeated_ids = {row["event"] for row in rows}
+        others = [a for a in duplicates if a.envelope.id not in repeated_ids]
         conflicts = [a.envelope.id for a in others if a.basis is IdentityBasis.SOURCE]
         outcomes |= dict.fromkeys(conflicts, _Outcome.CONFLICT)
-        second = [a for a in others if a.basis is not IdentityBasis.SOURCE]
-        new = await _insert_identities(connection, second, [a.content_hash for a in second])
+        reused = [a for a in others if a.basis is not IdentityBasis.SOURCE]
+        new = await _insert_identities(connection, reused, [a.content_hash for a in reused])
         return outcomes | dict.fromkeys(new, _Outcome.REUSED)
 
     async def _store_events(self, connection: Any, fresh: Sequence[InboundRecord]) -> set[str]:
@@ -371,21 +373,25 @@ class InboxConsumer:
             [e.key for _, e in rows],
             [e.id for _, e in rows],
             [f"{e.topic}.unknown" for _, e in rows],
-            error_class(UnknownEventType()),
+            error_class_name(UnknownEventType()),
         )
 
     def _subscribers_for(self, envelope: EventEnvelope) -> list[str]:
         """Return the subscribers that handle known events of the topic of *envelope*."""
         shape = INBOUND_STRUCTS[Topic(envelope.topic)] if envelope.topic else None
         return [
-            consumer.name
-            for consumer in self._subscriptions
-            if any(shape and issubclass(struct, shape) for struct in consumer.handles)
+            subscriber.name
+            for subscriber in self._subscriptions
+            if any(shape and issubclass(struct, shape) for struct in subscriber.handles)
         ]
 
-    def _by_topic_name(self, values: Mapping[TopicPartition, int]) -> dict[tuple[str, int], int]:
+    def _key_by_topic_name(
+        self, values: Mapping[TopicPartition, int]
+    ) -> dict[tuple[str, int], int]:
         """Return *values* with the topics named as in the contract."""
-        return {(self._by_name[p.topic].value, p.partition): n for p, n in values.items()}
+        return {
+            (self._topics_by_wire_name[p.topic].value, p.partition): n for p, n in values.items()
+        }
 
 
 async def _insert_identities(

@@ -108,7 +108,7 @@ class AheadGuard:
         self._database = database
         self._topics = {settings.wire_name(topic): topic.value for topic in Topic}
         # An in-memory broker, which keeps nothing, is never ahead.
-        self._allows = self._is_passed = bool(settings.kafka_generation)
+        self._is_publishing_allowed = self._has_passed = bool(settings.kafka_generation)
         self._next_check_at = float("-inf")
         self._has_outage = False
         self._last_comparison: KafkaComparison | None = None
@@ -116,7 +116,7 @@ class AheadGuard:
     @property
     def is_undecided(self) -> bool:
         """Whether nothing is published because nothing has been compared yet."""
-        return not self._is_passed and self._last_comparison is None
+        return not self._has_passed and self._last_comparison is None
 
     async def allows_publishing(self) -> bool:
         """Return whether the relay may publish to all topics except `waiting_topics`.
@@ -124,51 +124,51 @@ class AheadGuard:
         Compares again every few seconds until everything was compared and nothing is ahead.
         """
         began = monotonic()
-        if self._is_passed or began < self._next_check_at:
-            return self._allows
+        if self._has_passed or began < self._next_check_at:
+            return self._is_publishing_allowed
         self._next_check_at = began + RECHECK_SECONDS
         try:
             async with (
                 open_reader(self._settings.kafka_bootstrap_servers) as reader,
                 self._database.bus_reads.acquire() as connection,
             ):
-                found = await compare_ends(self._settings, connection, reader)
+                comparison = await compare_ends(self._settings, connection, reader)
         except Outage:
             if not self._has_outage:
                 log.warning("relay.kafka_not_compared")
             self._has_outage = True
             # An unavailable Kafka delays no round, so the comparison is repeated soon.
-            return self._allows
+            return self._is_publishing_allowed
         now = monotonic()
         wait = min(RECHECK_FACTOR * (now - began), MAX_RECHECK_SECONDS)
         self._next_check_at = now + max(RECHECK_SECONDS, wait)
         self._has_outage = False
-        self._report(found)
-        self.ahead_partitions = found.ahead
-        silent = frozenset(self._topics[topic] for topic, _ in found.silent)
+        self._log_comparison(comparison)
+        self.ahead_partitions = comparison.ahead
+        silent = frozenset(self._topics[topic] for topic, _ in comparison.silent)
         # A topic that was compared once does not wait again if it loses its leader later.
         self.waiting_topics = (
             silent if self._last_comparison is None else silent & self.waiting_topics
         )
-        self._last_comparison = found
-        self._allows = not found.ahead
-        self._is_passed = self._allows and not self.waiting_topics
-        return self._allows
+        self._last_comparison = comparison
+        self._is_publishing_allowed = not comparison.ahead
+        self._has_passed = self._is_publishing_allowed and not self.waiting_topics
+        return self._is_publishing_allowed
 
-    def _report(self, found: KafkaComparison) -> None:
+    def _log_comparison(self, comparison: KafkaComparison) -> None:
         """Log what has changed since the last comparison."""
         last = self._last_comparison or KafkaComparison()
-        for one in found.ahead if not self.ahead_partitions else ():
+        for one in comparison.ahead if not self.ahead_partitions else ():
             log.error(
                 "relay.kafka_ahead",
                 extra={"topic": one.topic, "partition": one.partition, "offset": one.first},
             )
-        for topic, partition in found.silent:
+        for topic, partition in comparison.silent:
             if (topic, partition) not in last.silent:
                 log.warning(
                     "relay.kafka_not_compared", extra={"topic": topic, "partition": partition}
                 )
-        for records in found.unreadable:
+        for records in comparison.unreadable:
             if records not in last.unreadable:
                 log.warning(
                     "relay.kafka_unreadable",
@@ -196,7 +196,7 @@ async def compare_ends(
     present = await reader.fetch_partition_counts()
     names = [settings.wire_name(topic) for topic in Topic if topic not in UNCOMPARED_TOPICS]
     bounds = await reader.fetch_ranges([name for name in names if name in present])
-    known_ends = await _known_ends(connection)
+    known_ends = await _fetch_known_ends(connection)
     installation = await connection.fetchval(TOPIC_QUERIES["installation"])
     # Retention may have dropped older events.
     oldest = first_uuid7_at(datetime.now(UTC) - timedelta(days=settings.row_retention_days))
@@ -212,7 +212,7 @@ async def compare_ends(
             continue
         records = reader.read_range(topic, partition, start, span.end, unreadable)
         try:
-            first = await _first_unknown(connection, records, oldest, installation)
+            first = await _find_first_unknown(connection, records, oldest, installation)
         except Outage:
             outages += 1
             silent.append((topic, partition))
@@ -227,13 +227,13 @@ async def compare_ends(
     return KafkaComparison(ahead=found, unreadable=unreadable, silent=sorted(silent))
 
 
-async def _known_ends(connection: Any) -> Mapping[tuple[str, int], int]:
+async def _fetch_known_ends(connection: Any) -> Mapping[tuple[str, int], int]:
     """Return the offset up to which receipts or an operator cover each partition."""
     rows = await connection.fetch(QUERIES["known_ends"])
     return {(row["topic"], row["partition"]): row["next"] for row in rows}
 
 
-async def _first_unknown(
+async def _find_first_unknown(
     connection: Any,
     batches: AsyncIterator[Sequence[Any]],
     oldest: UUID,
@@ -245,14 +245,14 @@ async def _first_unknown(
             (record.offset, cloudevents.own_event_id(record, installation)) for record in records
         ]
         ids = [event_id for _, event_id in own if event_id is not None and event_id >= oldest]
-        unknown = set(ids) - await _known(connection, ids)
+        unknown = set(ids) - await _fetch_known_ids(connection, ids)
         for offset, event_id in own:
             if event_id in unknown:
                 return offset, event_id
     return None
 
 
-async def _known(connection: Any, ids: Collection[UUID]) -> set[UUID]:
+async def _fetch_known_ids(connection: Any, ids: Collection[UUID]) -> set[UUID]:
     rows = await connection.fetch(
         QUERIES["known_events"], list(ids), min(ids, default=None), max(ids, default=None)
     )

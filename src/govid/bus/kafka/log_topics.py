@@ -29,7 +29,7 @@ from govid.bus.settings import BusSettings
 from govid.bus.shared.context import Actor, OperationContext
 from govid.bus.shared.ids import uuid7
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ class LogTopicPublisher:
         self._topics = topics
         self._on_unsent = on_unsent
         self._waiting: list[Any] = []
-        self._some = asyncio.Event()
-        self._full = asyncio.Event()
+        self._has_entries = asyncio.Event()
+        self._is_batch_full = asyncio.Event()
         self._batches: set[asyncio.Task[None]] = set()
         self._finishing = False
 
@@ -89,23 +89,23 @@ class LogTopicPublisher:
             return
         waiting.append(event)
         if len(waiting) == 1:
-            self._some.set()
+            self._has_entries.set()
         elif len(waiting) == BATCH_RECORDS:
-            self._full.set()
+            self._is_batch_full.set()
 
     def finish(self) -> None:
         """Ask `run` to send the waiting records and return."""
         self._finishing = True
-        self._some.set()
-        self._full.set()
+        self._has_entries.set()
+        self._is_batch_full.set()
 
     async def run(self) -> None:
         """Send batches until `finish`."""
         while not self._finishing:
-            await self._some.wait()
+            await self._has_entries.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD_SECONDS):
-                    await self._full.wait()
+                    await self._is_batch_full.wait()
             await self._flush()
         while self._waiting:
             await self._flush()
@@ -116,11 +116,11 @@ class LogTopicPublisher:
         while len(self._batches) >= MAX_IN_FLIGHT:
             await asyncio.wait(self._batches, return_when=asyncio.FIRST_COMPLETED)
         events, self._waiting = self._waiting[:BATCH_RECORDS], self._waiting[BATCH_RECORDS:]
-        self._full.clear()
+        self._is_batch_full.clear()
         if len(self._waiting) >= BATCH_RECORDS or self._finishing:
-            self._full.set()
+            self._is_batch_full.set()
         if not self._waiting and not self._finishing:
-            self._some.clear()
+            self._has_entries.clear()
         if not events:
             return
         task = asyncio.create_task(self._send([LogEntry(uuid7(), event) for event in events]))
@@ -137,7 +137,7 @@ class LogTopicPublisher:
             async with asyncio.timeout(ACK_SECONDS):
                 await self._deliver(producer, entries, partitions)
         except Exception as error:  # noqa: BLE001 - after any error the batch is unacknowledged
-            self._producer.replace(producer, error_class(error))
+            self._producer.replace(producer, error_class_name(error))
             await self._on_unsent(entries)
 
     async def _deliver(
@@ -167,8 +167,8 @@ def _append(batch: Any, entry: LogEntry) -> bool:
         occurred_at=event.timestamp,
         correlation_id=event.correlation_id,
     )
-    taken = batch.append(timestamp=None, key=None, value=_encode(event), headers=headers)
-    return taken is not None
+    fits = batch.append(timestamp=None, key=None, value=_encode(event), headers=headers)
+    return fits is not None
 
 
 STORE_PAUSE_SECONDS = 0.5
@@ -182,17 +182,17 @@ class LogTopics:
         self,
         settings: BusSettings,
         database: Database,
-        sealer: EnvelopeFactory,
+        envelope_factory: EnvelopeFactory,
         outbox: PostgresOutbox,
-        wake: WakeupHub,
+        wakeups: WakeupHub,
         producer: ManagedProducer,
         topics: TopicRegistry,
     ) -> None:
         """Send through *producer*; access decisions that it cannot send go to *outbox*."""
         self._database = database
-        self._sealer = sealer
+        self._envelope_factory = envelope_factory
         self._outbox = outbox
-        self._wake = wake
+        self._wakeups = wakeups
         self._activity = LogTopicPublisher(
             settings.wire_name(Topic.ACTIVITY), producer, topics, self._drop
         )
@@ -237,11 +237,11 @@ class LogTopics:
                 ):
                     await self._outbox.store(connection, batch, lambda _: [RELAY])
             except Exception as error:  # noqa: BLE001 - retried until the database is back
-                log.warning("logs.not_stored", extra={"error_class": error_class(error)})
+                log.warning("logs.not_stored", extra={"error_class": error_class_name(error)})
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
             else:
                 envelopes = rest
-                self._wake.notify([RELAY])
+                self._wakeups.notify([RELAY])
 
     def _build_envelope(self, entry: LogEntry) -> EventEnvelope:
         event = entry.event
@@ -252,5 +252,5 @@ class LogTopics:
         )
         # Keep the id that Kafka may have seen already, so that consumers recognise the duplicate.
         return msgspec.structs.replace(
-            self._sealer.build(event, context, event.timestamp), id=entry.id
+            self._envelope_factory.build(event, context, event.timestamp), id=entry.id
         )

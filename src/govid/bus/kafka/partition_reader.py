@@ -19,7 +19,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from govid.bus.kafka.batch_decoding import DecodedBatch, UnreadableBatch, fetch_batch, has_leader
 from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults, InboxGaps
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 await self._find_position(partition)
             if partition not in self._positions:
                 continue
-            fetched = self._next_remaining(partition) or await self._read_partition(partition)
+            fetched = self._pop_remaining(partition) or await self._read_partition(partition)
             if fetched is not None:
                 found[partition] = fetched
         if assigned and time.monotonic() - self._measured_at > LAG_SECONDS:
@@ -146,7 +146,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         if offset is None or partition not in self._consumer.assignment():
             return
         self._consumer.seek(partition, offset)
-        await self._record_failure(partition, "failing", error_class(error), offset + 1)
+        await self._record_failure(partition, "failing", error_class_name(error), offset + 1)
 
     async def commit_positions(self) -> None:
         """Commit the positions that have changed."""
@@ -233,9 +233,9 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             return None
         self._consumer.resume(partition)
         self._consumer.seek(partition, batch.next_offset)
-        return self._take_records(partition, batch)
+        return self._split_batch(partition, batch)
 
-    def _next_remaining(self, partition: TopicPartition) -> FetchedRecords | None:
+    def _pop_remaining(self, partition: TopicPartition) -> FetchedRecords | None:
         """Return the next remaining records of a decoded batch.
 
         After a failure the remaining records are dropped, and the batch is fetched again.
@@ -243,9 +243,9 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         rest = self._remainders.pop(partition, None)
         if rest is None or rest.records[0].offset != self._positions.get(partition):
             return None
-        return self._take_records(partition, rest)
+        return self._split_batch(partition, rest)
 
-    def _take_records(self, partition: TopicPartition, batch: DecodedBatch) -> FetchedRecords:
+    def _split_batch(self, partition: TopicPartition, batch: DecodedBatch) -> FetchedRecords:
         """Return the first records of *batch*, and keep the others for the next calls."""
         records, rest = batch.records[:POLL_RECORDS], batch.records[POLL_RECORDS:]
         if not rest:
@@ -325,7 +325,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """
         committed = await self._consumer.committed(partition)
         if committed is None:
-            if not self._is_led(partition):
+            if not self._has_leader(partition):
                 return
             position = (await self._consumer.beginning_offsets([partition]))[partition]
             # The first round commits a position, so this is a new topic with the same name.
@@ -378,12 +378,12 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """
         consumer, assigned = self._consumer, sorted(self._positions)
         self._measured_at = time.monotonic()
-        led = [one for one in assigned if self._is_led(one)]
+        with_leader = [one for one in assigned if self._has_leader(one)]
         # Asked per topic, so that one topic without an answer does not hide the other.
-        topics = sorted({one.topic for one in led})
+        topics = sorted({one.topic for one in with_leader})
         answers = await asyncio.gather(
             *(
-                self._fetch_end_offsets([one for one in led if one.topic == topic])
+                self._fetch_end_offsets([one for one in with_leader if one.topic == topic])
                 for topic in topics
             )
         )
@@ -419,7 +419,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             return {}
         return ends
 
-    def _is_led(self, partition: TopicPartition) -> bool:
+    def _has_leader(self, partition: TopicPartition) -> bool:
         return has_leader(self._consumer._client.cluster, partition)  # noqa: SLF001 - not public
 
     def _record_leader(self, partition: TopicPartition) -> None:
@@ -432,7 +432,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             return
         offset = self._positions.get(partition, 0)
         where = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
-        if self._is_led(partition):
+        if self._has_leader(partition):
             if failure is not None:
                 del self.failures[partition]
                 log.info("inbox.leader_found", extra=where)

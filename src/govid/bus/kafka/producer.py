@@ -18,7 +18,7 @@ from govid.bus.kafka.client_lifecycle import start_client, stop_client
 from govid.bus.kafka.topics import TopicRegistry
 from govid.bus.metrics import KafkaState
 from govid.bus.settings import BusSettings
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.workers import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class ManagedProducer:
         self._on_rebuilt = on_rebuilt
         self._current: AIOKafkaProducer | None = None
         self._ready = asyncio.Event()
-        self._in_doubt = asyncio.Event()
+        self._needs_replacement = asyncio.Event()
 
     @property
     def current(self) -> AIOKafkaProducer | None:
@@ -71,11 +71,11 @@ class ManagedProducer:
 
     def replace(self, producer: AIOKafkaProducer, reason: str) -> None:
         """Replace *producer*, unless that has happened already."""
-        if producer is self._current and not self._in_doubt.is_set():
+        if producer is self._current and not self._needs_replacement.is_set():
             self.rebuild_count += 1
             self._on_rebuilt(reason)
             self._ready.clear()
-            self._in_doubt.set()
+            self._needs_replacement.set()
             log.info("kafka.producer_replaced", extra={"purpose": self._purpose, "reason": reason})
 
     async def run(self) -> None:
@@ -90,7 +90,7 @@ class ManagedProducer:
                 continue
             failures = 0
             try:
-                self._in_doubt.clear()
+                self._needs_replacement.clear()
                 self._current = producer
                 self._set_state(KafkaState.OK)
                 self._ready.set()
@@ -118,7 +118,7 @@ class ManagedProducer:
                 if self._topics is not None:
                     await self._topics.check_topics(producer)
         except KAFKA_UNAVAILABLE as error:
-            log.debug("kafka.not_connected", extra={"error_class": error_class(error)})
+            log.debug("kafka.not_connected", extra={"error_class": error_class_name(error)})
             await stop_client(producer)
             return None
         except BaseException:
@@ -128,13 +128,13 @@ class ManagedProducer:
 
     async def _watch_connection(self, producer: AIOKafkaProducer) -> None:
         """Probe Kafka through *producer*, and return when it has to be replaced."""
-        while not self._in_doubt.is_set():
+        while not self._needs_replacement.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_SECONDS):
-                    await self._in_doubt.wait()
+                    await self._needs_replacement.wait()
                 return
             alive = await self._probe(producer)
-            if self._in_doubt.is_set():
+            if self._needs_replacement.is_set():
                 return
             self._set_state(KafkaState.OK if alive else KafkaState.DOWN)
             if alive:
@@ -154,7 +154,7 @@ class ManagedProducer:
                 async with asyncio.timeout(START_SECONDS):
                     await self._topics.check_if_due(producer)
             except KAFKA_UNAVAILABLE as error:
-                log.info("kafka.topics_not_seen", extra={"error_class": error_class(error)})
+                log.info("kafka.topics_not_seen", extra={"error_class": error_class_name(error)})
         return alive
 
     def _set_state(self, state: KafkaState) -> None:

@@ -37,7 +37,7 @@ from govid.bus.kafka.topics import TopicRegistry
 from govid.bus.metrics import BusMetrics
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.sql import load_statements
 
 log = logging.getLogger(__name__)
@@ -56,43 +56,43 @@ class RelayBacklog:
         self._watermark = ScanWatermark(RELAY, settings, database)
 
     async def fetch_due(
-        self, buckets: Collection[int], in_flight: Collection[int], paused: Collection[str]
+        self, buckets: Collection[int], in_flight: Collection[int], paused_topics: Collection[str]
     ) -> Sequence[Row]:
         """Return the oldest pending deliveries of *buckets*.
 
         Excludes the positions *in_flight* and the deliveries of the topics *paused*.
         """
-        fetch = partial(self._due, buckets, in_flight, paused)
+        fetch = partial(self._fetch_rows, buckets, in_flight, paused_topics)
         due = await self._watermark.fetch_above(buckets, fetch, in_flight)
         while due:
-            rows = await self._with_events(due)
+            rows = await self._load_events(due)
             if rows or len(due) < self._settings.relay_batch_size:
                 return rows
             # The events of all these deliveries were deleted; later deliveries are still pending.
             due = await fetch(due[-1]["pos"], self._watermark.skipped_keys)
         return ()
 
-    async def _due(
+    async def _fetch_rows(
         self,
         buckets: Collection[int],
         in_flight: Collection[int],
-        paused: Collection[str],
+        paused_topics: Collection[str],
         position: int,
-        hidden: Collection[str],
+        skipped_keys: Collection[str],
     ) -> Sequence[Any]:
         due: Sequence[Any] = await self._database.bus_reads.fetch(
             QUERIES["relay_backlog"],
             RELAY,
             list(buckets),
             list(in_flight),
-            list(paused),
+            list(paused_topics),
             self._settings.relay_batch_size,
             position,
-            list(hidden),
+            list(skipped_keys),
         )
         return due
 
-    async def _with_events(self, due: Sequence[Any]) -> Sequence[Row]:
+    async def _load_events(self, due: Sequence[Any]) -> Sequence[Row]:
         ids = [row["event_id"] for row in due]
         found = await self._database.bus_reads.fetch(
             QUERIES["relay_events"], ids, min(ids), max(ids)
@@ -120,7 +120,7 @@ class OutboxRelay:
         settings: BusSettings,
         database: Database,
         leases: Leases,
-        wake: WakeupHub,
+        wakeups: WakeupHub,
         producer: ManagedProducer,
         topics: TopicRegistry,
         metrics: BusMetrics | None = None,
@@ -130,7 +130,7 @@ class OutboxRelay:
         self._settings = settings
         self._database = database
         self._leases = leases
-        self._wakeup = wake.event(RELAY)
+        self._wakeup = wakeups.event(RELAY)
         self._producer = producer
         self._topics = topics
         self.ahead_guard = AheadGuard(settings, database)
@@ -138,14 +138,14 @@ class OutboxRelay:
         self._relay_backlog = RelayBacklog(settings, database)
         self._metrics = metrics or BusMetrics()
         self._failures = FailureRecorder(RELAY, settings, database, leases, self._metrics)
-        self._names = {topic.value: settings.wire_name(topic) for topic in Topic}
+        self._wire_names = {topic.value: settings.wire_name(topic) for topic in Topic}
         self._limits: dict[str, int] = {}
         self._paused_until: dict[str, float] = {}
         self._completing_positions: set[int] = set()
         self._topics_change = -1
         """The topics change that applies to everything in flight on this replica."""
-        self._reading: asyncio.Task[OwnedRows] | None = None
-        self._completing: asyncio.Task[None] | None = None
+        self._next_read: asyncio.Task[OwnedRows] | None = None
+        self._completion: asyncio.Task[None] | None = None
         self._failed_rounds = 0
         self._stopping = False
         # Only a part of a short lease: otherwise no time would remain to send anything.
@@ -156,33 +156,35 @@ class OutboxRelay:
         try:
             while not self._stopping:
                 try:
-                    has_more = await self._round()
+                    has_more = await self._run_round()
                 except Exception as error:  # noqa: BLE001 - an edge: any error ends the round only
-                    self._discard_read()
-                    log.warning("relay.round_failed", extra={"error_class": error_class(error)})
+                    self._discard_next_read()
+                    log.warning(
+                        "relay.round_failed", extra={"error_class": error_class_name(error)}
+                    )
                     has_more = False
                     await asyncio.sleep(RETRY_PAUSE_SECONDS)
                 if not has_more:
                     await self._wait_for_work()
         finally:
-            self._discard_read()
-            if self._completing is not None:
-                await asyncio.wait([self._completing], timeout=RETRY_PAUSE_SECONDS)
+            self._discard_next_read()
+            if self._completion is not None:
+                await asyncio.wait([self._completion], timeout=RETRY_PAUSE_SECONDS)
 
     def finish(self) -> None:
         """Ask `run` to return after the current round."""
         self._stopping = True
         self._wakeup.set()
 
-    async def _round(self) -> bool:
+    async def _run_round(self) -> bool:
         """Read, send and complete once; return whether more deliveries are certainly pending."""
         producer = await self._wait_for_producer()
         if producer is None or not await self.ahead_guard.allows_publishing():
-            await self._adopt_topics_change(())
+            await self._apply_topics_change(())
             return False
         self._wakeup.clear()
-        owned, rows = await self._next_rows()
-        if await self._adopt_topics_change(rows):
+        owned, rows = await self._fetch_next_rows()
+        if await self._apply_topics_change(rows):
             return True
         # Computed after the read, because a slow read may outlast the leases.
         seconds = min(SEND_SECONDS, self._leases.remaining_seconds(RELAY) - self._margin_seconds)
@@ -201,21 +203,21 @@ class OutboxRelay:
         if full and not unwritable:
             # The next read runs while these rows are sent.
             in_flight = self._completing_positions.union(row["pos"] for row in rows)
-            self._reading = asyncio.create_task(self._read_rows(in_flight))
+            self._next_read = asyncio.create_task(self._read_rows(in_flight))
         self._pause_topics(unwritable, "no partitions to write to")
         sender = BatchSender()
         if queues:
             await sender.send_all(producer, queues, seconds)
         if sender.failures:
             # Before anything else: nothing may be sent again on a producer in doubt.
-            self._producer.replace(producer, error_class(sender.failures[0].error))
+            self._producer.replace(producer, error_class_name(sender.failures[0].error))
         await self._await_completion()
         self._start_completion(sender, sender.select_completable(rows), owned)
         if not sender.failures:
             self._failed_rounds = 0
             return full
         # Rows that were read meanwhile may follow refused rows of the same key.
-        self._discard_read()
+        self._discard_next_read()
         await self._await_completion()
         await self._handle_failures(sender.failures, owned)
         self._failed_rounds += 1
@@ -230,7 +232,7 @@ class OutboxRelay:
         except TimeoutError:
             return None
 
-    async def _adopt_topics_change(self, rows: Sequence[Row]) -> bool:
+    async def _apply_topics_change(self, rows: Sequence[Row]) -> bool:
         """Adopt a change that an operator made to a topic; return whether there was one.
 
         Rows that were read before the change are read again. Rows that were sent before it are
@@ -248,7 +250,7 @@ class OutboxRelay:
         if change == self._topics_change:
             return False
         await self._await_completion()
-        self._discard_read()
+        self._discard_next_read()
         await self._topics.reload_stored()
         await self._database.bus_reads.execute(
             QUERIES["topics_change_in_force"], self._leases.replica_id, change
@@ -256,12 +258,12 @@ class OutboxRelay:
         self._topics_change = change
         return True
 
-    async def _next_rows(self) -> OwnedRows:
-        task, self._reading = self._reading, None
+    async def _fetch_next_rows(self) -> OwnedRows:
+        task, self._next_read = self._next_read, None
         return await (task if task is not None else self._read_rows(self._completing_positions))
 
-    def _discard_read(self) -> None:
-        task, self._reading = self._reading, None
+    def _discard_next_read(self) -> None:
+        task, self._next_read = self._next_read, None
         if task is not None:
             task.cancel()
             # The next read meets the same error and reports it.
@@ -275,10 +277,12 @@ class OutboxRelay:
         self._paused_until = {
             name: until for name, until in self._paused_until.items() if until > now
         }
-        if self._topics.switching:
+        if self._topics.switching_topics:
             # A partition switch expires by itself if its command was killed.
             await self._topics.reload_stored()
-        switching = {t for t, wire in self._names.items() if wire in self._topics.switching}
+        switching = {
+            t for t, wire in self._wire_names.items() if wire in self._topics.switching_topics
+        }
         waiting = switching.union(self._paused_until, self.ahead_guard.waiting_topics)
         return owned, await self._relay_backlog.fetch_due(owned, in_flight, waiting)
 
@@ -288,11 +292,11 @@ class OutboxRelay:
         """Start to complete *rows*; the next read runs meanwhile and excludes them."""
         if rows:
             self._completing_positions = {row["pos"] for row in rows}
-            self._completing = asyncio.create_task(self._complete(sender, rows, owned))
+            self._completion = asyncio.create_task(self._complete(sender, rows, owned))
 
     async def _await_completion(self) -> None:
         """Wait until the last sent rows are completed, if that is still running."""
-        task, self._completing = self._completing, None
+        task, self._completion = self._completion, None
         if task is not None:
             try:
                 await task
@@ -303,8 +307,8 @@ class OutboxRelay:
         self, sender: BatchSender, rows: Sequence[Row], owned: dict[int, int]
     ) -> None:
         buckets = sorted({row["bucket"] for row in rows})
-        places = [sender.positions[row["pos"]] for row in rows]
-        held = await self._database.bus_reads.fetchval(
+        positions = [sender.positions[row["pos"]] for row in rows]
+        rejected_buckets = await self._database.bus_reads.fetchval(
             QUERIES["relay_complete"],
             RELAY,
             self._leases.replica_id,
@@ -312,11 +316,11 @@ class OutboxRelay:
             [owned[bucket] for bucket in buckets],
             [row["pos"] for row in rows],
             [row["event_id"] for row in rows],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            [position.topic for position in positions],
+            [place.partition for place in positions],
+            [place.offset for place in positions],
         )
-        if held:
+        if rejected_buckets:
             self.acknowledged_count += len(rows)
             self._metrics.count_acknowledged(
                 RELAY, [(row["topic"], row["occurred_at"]) for row in rows]
@@ -353,7 +357,7 @@ class OutboxRelay:
                 await self._isolate_record(failed.batch, failed.error, owned)
             elif fault is KafkaErrorClass.CONFIGURATION:
                 names = {row["topic"] for row in failed.batch.rows}
-                self._pause_topics(names, error_class(failed.error))
+                self._pause_topics(names, error_class_name(failed.error))
 
     async def _isolate_record(
         self, batch: RecordBatch, error: BaseException, owned: dict[int, int]
@@ -380,7 +384,7 @@ class OutboxRelay:
             log.error("relay.topic_rests", extra={"topic": name, "reason": reason})
 
     def _wire_name(self, stored: str) -> str:
-        return self._names.get(stored, stored)
+        return self._wire_names.get(stored, stored)
 
     async def _wait_for_work(self) -> None:
         try:

@@ -32,11 +32,11 @@ class KafkaService:
         self,
         settings: BusSettings,
         database: Database,
-        sealer: EnvelopeFactory,
+        envelope_factory: EnvelopeFactory,
         subscriptions: Subscriptions,
         outbox: PostgresOutbox,
         leases: Leases,
-        wake: WakeupHub,
+        wakeups: WakeupHub,
         metrics: BusMetrics | None = None,
     ) -> None:
         """Build all workers; none connects before `start`."""
@@ -51,18 +51,18 @@ class KafkaService:
         # Foreign records have any size: a refused copy costs a producer that has no other use.
         self._dead_letter_producer = ManagedProducer(settings, "dead-letters")
         self.relay = OutboxRelay(
-            settings, database, leases, wake, self._event_producer, self.topics, metrics
+            settings, database, leases, wakeups, self._event_producer, self.topics, metrics
         )
         self.logs = LogTopics(
-            settings, database, sealer, outbox, wake, self._log_producer, self.topics
+            settings, database, envelope_factory, outbox, wakeups, self._log_producer, self.topics
         )
         self.inbox = InboxConsumer(
             settings,
             database,
-            InboundRecordParser(sealer, settings.kafka_generation),
+            InboundRecordParser(envelope_factory, settings.kafka_generation),
             subscriptions,
             outbox,
-            wake,
+            wakeups,
             self.topics,
             DeadLetterPublisher(self._dead_letter_producer),
             metrics,
@@ -74,13 +74,13 @@ class KafkaService:
     async def start(self) -> None:
         """Start all workers and return at once, even if Kafka does not answer."""
         silence_client_logs()
-        self._relay_task = _task("relay", self.relay.run)
-        self._logs_task = _task("logs", self.logs.run)
+        self._relay_task = _start_task("relay", self.relay.run)
+        self._logs_task = _start_task("logs", self.logs.run)
         self._other_tasks = [
-            _task("inbox", self.inbox.run),
-            _task("events", self._event_producer.run),
-            _task("records", self._log_producer.run),
-            _task("dead letters", self._dead_letter_producer.run),
+            _start_task("inbox", self.inbox.run),
+            _start_task("events", self._event_producer.run),
+            _start_task("records", self._log_producer.run),
+            _start_task("dead letters", self._dead_letter_producer.run),
         ]
 
     async def stop(self) -> None:
@@ -133,5 +133,5 @@ class KafkaService:
 _SEVERITY = (KafkaState.OK, KafkaState.CONNECTING, KafkaState.DOWN)
 
 
-def _task(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+def _start_task(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
     return asyncio.create_task(supervise_worker(f"kafka {name}", work), name=f"kafka {name}")

@@ -180,14 +180,14 @@ class TopicReader:
         position, failures, directly = start, 0, False
         while position < end:
             try:
-                records, position = await self._read_some(
+                records, position = await self._read_next(
                     partition_key, position, end, directly=directly
                 )
                 directly = False
             except UnreadableBatch as fault:
                 failures, directly = failures + 1, True
                 next_position = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
-                _add(
+                _add_unreadable(
                     unreadable,
                     UnreadableRange(topic, partition, position, next_position, fault.reason),
                 )
@@ -201,7 +201,7 @@ class TopicReader:
             elif loop.time() - answered_at > ANSWER_SECONDS:
                 raise Outage("kafka")
 
-    async def _read_some(
+    async def _read_next(
         self, partition_key: TopicPartition, position: int, end: int, *, directly: bool
     ) -> tuple[Sequence[Any], int]:
         """Return the next records from *position* on, and the position after them."""
@@ -211,7 +211,7 @@ class TopicReader:
             if batches is not None and next_position > position:
                 return batches.get(partition_key, ()), next_position
             self._consumer.seek(partition_key, position)
-        batch = await self._fetch(partition_key, position)
+        batch = await self._fetch_directly(partition_key, position)
         if batch is None:
             return (), position
         self._consumer.seek(partition_key, batch.next_offset)
@@ -229,7 +229,9 @@ class TopicReader:
             # If Kafka is unavailable, the direct fetch raises the outage.
             return None
 
-    async def _fetch(self, partition_key: TopicPartition, position: int) -> DecodedBatch | None:
+    async def _fetch_directly(
+        self, partition_key: TopicPartition, position: int
+    ) -> DecodedBatch | None:
         """Fetch and decode the batch at *position* without aiokafka's decoder."""
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
         try:
@@ -316,18 +318,18 @@ def _translate_errors() -> Iterator[None]:
         raise Outage("kafka") from error
 
 
-def _add(found: list[UnreadableRange], one: UnreadableRange) -> None:
+def _add_unreadable(ranges: list[UnreadableRange], unreadable_range: UnreadableRange) -> None:
     """Add *one* to *found*; adjacent offsets with the same reason become one item."""
-    last = found[-1] if found else None
+    last = ranges[-1] if ranges else None
     if last is not None and (last.topic, last.partition, last.next_offset, last.reason) == (
-        one.topic,
-        one.partition,
-        one.first,
-        one.reason,
+        unreadable_range.topic,
+        unreadable_range.partition,
+        unreadable_range.first,
+        unreadable_range.reason,
     ):
-        found[-1] = msgspec.structs.replace(last, next_offset=one.next_offset)
+        ranges[-1] = msgspec.structs.replace(last, next_offset=unreadable_range.next_offset)
     else:
-        found.append(one)
+        ranges.append(unreadable_range)
 
 
 def _parse_retention(entries: Mapping[str, str | None]) -> TopicRetention:

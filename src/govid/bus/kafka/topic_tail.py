@@ -73,7 +73,11 @@ async def open_tail(
             ends = await consumer.end_offsets(consumer.assignment()) if to_end else None
         except (KafkaError, OSError) as error:
             raise Outage("kafka") from error
-        yield _records(consumer, topics) if ends is None else _records_until(consumer, ends)
+        yield (
+            _follow_records(consumer, topics)
+            if ends is None
+            else _read_records_until(consumer, ends)
+        )
     finally:
         await asyncio.shield(stop_client(consumer))
 
@@ -126,7 +130,9 @@ async def _seek_start(consumer: AIOKafkaConsumer, since: datetime | None) -> Non
         consumer.seek(partition, ends[partition] if start is None else start.offset)
 
 
-async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIterator[TailRecord]:
+async def _follow_records(
+    consumer: AIOKafkaConsumer, topics: Sequence[str]
+) -> AsyncIterator[TailRecord]:
     clock = asyncio.get_running_loop().time
     checked_at = clock()
     while True:
@@ -141,7 +147,7 @@ async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIt
                 await _assign_new_partitions(consumer, topics)
 
 
-async def _records_until(
+async def _read_records_until(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
 ) -> AsyncIterator[TailRecord]:
     # Ends by position, not by the offset of the last record, which compaction may have removed.

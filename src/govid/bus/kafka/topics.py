@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, for_code
 from govid.bus.events import Topic
 from govid.bus.kafka.client_lifecycle import start_client
 from govid.bus.settings import BusSettings
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.sql import load_statements
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class TopicRegistry:
         self._logged_mismatches: Mapping[str, tuple[int, int]] = {}
         self.is_checked = asyncio.Event()
         """Set once the topics have been checked."""
-        self.switching: frozenset[str] = frozenset()
+        self.switching_topics: frozenset[str] = frozenset()
         """Topics whose new number of partitions is being accepted; publishing to them is paused."""
         self.installation: str | None = None
         """The installation id in the headers of published records; None before the first check."""
@@ -118,16 +118,16 @@ class TopicRegistry:
         if self.installation is None:
             await self._database.bus_reads.execute(QUERIES["name_installation"])
             self.installation = await self._database.bus_reads.fetchval(QUERIES["installation"])
-        present = await self._present_counts(producer)
+        present = await self._fetch_counts(producer)
         missing = [name for name in self._required if name not in present]
         if missing:
             await self.reload_stored()
-            await self._create(
+            await self._create_topics(
                 missing, min(REPLICATION_FACTOR, len(producer.client.cluster.brokers()))
             )
             for name in missing:
                 await _wait_until_visible(producer, name)
-            present = await self._present_counts(producer)
+            present = await self._fetch_counts(producer)
         producer.client.set_topics(self._required)
         await self._store_counts(
             {name: present[name] for name in self._required if name in present}
@@ -142,14 +142,14 @@ class TopicRegistry:
         is_new = any(
             count not in {0, self.present_counts.get(name)} for name, count in counts.items()
         )
-        if is_new or time.monotonic() - self._checked_at > self._settings.topic_look_seconds:
+        if is_new or time.monotonic() - self._checked_at > self._settings.topic_check_seconds:
             await self.check_topics(producer)
 
     async def reload_stored(self) -> None:
         """Read the stored numbers again; an operator may have accepted a new one."""
         rows = await self._database.bus_reads.fetch(QUERIES["topics"])
         self._counts = {row["name"]: row["partitions"] for row in rows}
-        self.switching = frozenset(row["name"] for row in rows if row["switching"])
+        self.switching_topics = frozenset(row["name"] for row in rows if row["switching"])
 
     async def _store_counts(self, present: Mapping[str, int]) -> None:
         """Store the numbers of new topics, and compare all with the stored ones."""
@@ -170,11 +170,11 @@ class TopicRegistry:
                 )
         self._logged_mismatches = self.mismatches
 
-    async def _present_counts(self, producer: AIOKafkaProducer) -> dict[str, int]:
+    async def _fetch_counts(self, producer: AIOKafkaProducer) -> dict[str, int]:
         cluster = await producer.client.fetch_all_metadata()
         return {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
 
-    async def _create(self, names: list[str], replicas: int) -> None:
+    async def _create_topics(self, names: list[str], replicas: int) -> None:
         """Create topics, each with its stored number of partitions, if there is one."""
         counts = {name: self._counts.get(name, self._settings.topic_partitions) for name in names}
         admin = AIOKafkaAdminClient(
@@ -191,7 +191,9 @@ class TopicRegistry:
             # The in-memory cluster has no controller, and the client raises AttributeError; that
             # cluster creates topics on first use. A refused topic is noticed by its absence.
             level = logging.DEBUG if isinstance(error, AttributeError) else logging.INFO
-            log.log(level, "kafka.topics_not_created", extra={"error_class": error_class(error)})
+            log.log(
+                level, "kafka.topics_not_created", extra={"error_class": error_class_name(error)}
+            )
         else:
             for name, code, *_ in answer.topic_errors:
                 self._log_creation(name, code, counts[name])
@@ -210,7 +212,7 @@ class TopicRegistry:
         elif code != TOPIC_EXISTS:
             log.error(
                 "kafka.topic_not_created",
-                extra={"topic": name, "error_class": error_class(for_code(code)())},
+                extra={"topic": name, "error_class": error_class_name(for_code(code)())},
             )
 
 
@@ -219,4 +221,4 @@ async def _wait_until_visible(producer: AIOKafkaProducer, name: str) -> None:
         async with asyncio.timeout(AUTO_CREATION_SECONDS):
             await producer.partitions_for(name)
     except (KafkaError, TimeoutError) as error:
-        log.warning("kafka.no_topic", extra={"topic": name, "error_class": error_class(error)})
+        log.warning("kafka.no_topic", extra={"topic": name, "error_class": error_class_name(error)})

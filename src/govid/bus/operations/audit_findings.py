@@ -96,7 +96,7 @@ def deliveries_lost(subscriber: str, first: UUID, count: int) -> AuditFinding:
     return AuditFinding(
         problem="lost",
         text=f"{subscriber} has neither pending deliveries nor receipts of {count} events that "
-        f"were addressed to it, the first being {first} of {_time(first)}",
+        f"were addressed to it, the first being {first} of {_format_event_time(first)}",
         remedy=f"`govid outbox backfill --subscriber {subscriber} --since "
         f"{uuid7_timestamp(first).isoformat()} --reason '...'` delivers all that it lacks",
         subscriber=subscriber,
@@ -105,16 +105,16 @@ def deliveries_lost(subscriber: str, first: UUID, count: int) -> AuditFinding:
     )
 
 
-def sequence_gap(key: str, first: int, last: int, near: UUID) -> AuditFinding:
+def sequence_gap(key: str, first: int, last: int, near_event_id: UUID) -> AuditFinding:
     """Report that a key's events *first* to *last* are gone; *near* is an id of their time."""
     which = f"event {first}" if first == last else f"events {first} to {last}"
     return AuditFinding(
         problem="numbers_missing",
-        text=f"{which} of key {key} existed (at about the time of event {near}), and no row has "
-        "that sequence number",
+        text=f"{which} of key {key} existed (at about the time of event {near_event_id}), and no "
+        "row has that sequence number",
         remedy=RESTORE_ROW_REMEDY,
         key=key,
-        event_id=near,
+        event_id=near_event_id,
     )
 
 
@@ -136,7 +136,7 @@ def record_missing(place: str, event_id: UUID, more: int = 0) -> AuditFinding:
     return AuditFinding(
         problem="record_missing",
         text=f"Kafka has no record at {place}, where it had acknowledged event {event_id}"
-        + _more(more),
+        + _format_more(more),
         remedy=REPLAY_REMEDY,
         subscriber=RELAY,
         event_id=event_id,
@@ -153,7 +153,8 @@ def record_differs(place: str, event_id: UUID, found: UUID | None, more: int = 0
     return AuditFinding(
         problem="record_differs",
         text=f"Kafka has {found or 'a record that is not of govid'} at {place}, where it had "
-        f"acknowledged event {event_id}{_more(more)}: records were lost, or this is another Kafka",
+        f"acknowledged event {event_id}{_format_more(more)}: records were lost, or this is another "
+        "Kafka",
         remedy=REPLAY_REMEDY,
         subscriber=RELAY,
         event_id=event_id,
@@ -189,8 +190,8 @@ def record_unknown(place: str, first: int, last: int, count: int, event_id: UUID
     return AuditFinding(
         problem="record_unknown",
         text=f"Kafka has {count} records at {place}/{first} to {last} whose events are not in this "
-        f"database, the first being {event_id} of {_time(event_id)}: rows were deleted, or it was "
-        "restored at that time",
+        f"database, the first being {event_id} of {_format_event_time(event_id)}: rows were "
+        "deleted, or it was restored at that time",
         remedy=f"{RESTORE_ROW_REMEDY}; after a restore verify only what is younger, with --since",
         event_id=event_id,
         place=f"{place}/{first}",
@@ -202,8 +203,8 @@ def kafka_ahead(place: str, first: int, count: int, event_id: UUID) -> AuditFind
     return AuditFinding(
         problem="kafka_ahead",
         text=f"Kafka is ahead of this database at {place}: {count} records from offset {first} on, "
-        f"made since {_time(event_id)} (the first is event {event_id}), are not in it. It was "
-        "restored from an older backup, or is another one",
+        f"made since {_format_event_time(event_id)} (the first is event {event_id}), are not in it."
+        " It was restored from an older backup, or is another one",
         remedy=RESTORED_DATABASE_REMEDY,
         event_id=event_id,
         place=f"{place}/{first}",
@@ -258,9 +259,9 @@ def foreign_producer(place: str, installation: str, count: int) -> AuditFinding:
     )
 
 
-def _more(count: int) -> str:
+def _format_more(count: int) -> str:
     return f", and {count} more of this topic are gone" if count else ""
 
 
-def _time(event_id: UUID) -> str:
+def _format_event_time(event_id: UUID) -> str:
     return uuid7_timestamp(event_id).isoformat(timespec="seconds")

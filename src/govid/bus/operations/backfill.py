@@ -75,26 +75,32 @@ class SubscriberBackfill:
         Raises:
             UnknownSubscriber: no subscriber has that name.
         """
-        consumer = subscriptions.get(subscriber)
-        if consumer is None and subscriber != RELAY:
+        definition = subscriptions.get(subscriber)
+        if definition is None and subscriber != RELAY:
             raise UnknownSubscriber(subscriber)
         self.unreadable = 0
         """The number of events of the last run that were skipped: this release cannot read them."""
         self._connection = connection
         self._subscriber = subscriber
-        self._definition: Subscriber | None = consumer
+        self._definition: Subscriber | None = definition
         self._registry = registry or EventRegistry()
         self._batch_size = batch_size
         self._types = [
-            kind.name
-            for kind in self._registry.types
-            if (kind.topic is not None if consumer is None else _handles(consumer, kind.struct))
+            event_type.name
+            for event_type in self._registry.types
+            if (
+                event_type.topic is not None
+                if definition is None
+                else _handles_struct(definition, event_type.struct)
+            )
         ]
 
     async def count_deliveries(self, delivery_filter: DeliveryFilter) -> int:
         """Return how many deliveries a backfill of *delivery_filter* would add."""
         total = 0
-        async for batch in self._wanted(delivery_filter, await self._horizon(), self._batch_size):
+        async for batch in self._find_missing(
+            delivery_filter, await self._fetch_horizon(), self._batch_size
+        ):
             total += len(batch)
         return total
 
@@ -117,8 +123,8 @@ class SubscriberBackfill:
         async with exclusive_action(self._connection):
             total, done = await self.count_deliveries(delivery_filter), 0
             limiter = RateLimiter(rate, self._batch_size)
-            async for batch in self._wanted(
-                delivery_filter, await self._horizon(), limiter.batch_size
+            async for batch in self._find_missing(
+                delivery_filter, await self._fetch_horizon(), limiter.batch_size
             ):
 
                 async def work(batch: Sequence[Any] = batch) -> list[ChangedDelivery]:
@@ -129,10 +135,10 @@ class SubscriberBackfill:
                 yield BatchProgress(done=done, total=total)
                 await limiter.wait(changed)
 
-    async def _horizon(self) -> int:
+    async def _fetch_horizon(self) -> int:
         return int(await self._connection.fetchval(_HORIZON))
 
-    async def _wanted(
+    async def _find_missing(
         self, delivery_filter: DeliveryFilter, horizon: int, size: int
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield batches of the events that the subscriber wants and lacks, in their order."""
@@ -154,11 +160,11 @@ class SubscriberBackfill:
                 events["lowest"],
                 events["highest"],
             )
-            if wanted := [row for row in rows if self._wants(row)]:
-                yield wanted
+            if missing := [row for row in rows if self._needs_delivery(row)]:
+                yield missing
             pos = events["last_pos"] + 1
 
-    def _wants(self, row: Any) -> bool:
+    def _needs_delivery(self, row: Any) -> bool:
         if self._subscriber in (row["addressees"] or ()):
             return True
         if self._definition is None:
@@ -166,8 +172,8 @@ class SubscriberBackfill:
             # older rows have no addressees.
             return row["addressees"] is None and row["actor_kind"] != "external"
         try:
-            kind = self._registry.get_type(row["type"], row["version"])
-            event = self._registry.decode(kind, row["payload"])
+            event_type = self._registry.get_type(row["type"], row["version"])
+            event = self._registry.decode(event_type, row["payload"])
         except (UnknownEventType, msgspec.DecodeError):
             self.unreadable += 1
             return False
@@ -185,5 +191,5 @@ class SubscriberBackfill:
         return [(self._subscriber, row["event_id"]) for row in rows]
 
 
-def _handles(consumer: Subscriber, struct: type[Any]) -> bool:
-    return any(issubclass(struct, handled) for handled in consumer.handles)
+def _handles_struct(subscriber: Subscriber, struct: type[Any]) -> bool:
+    return any(issubclass(struct, handled) for handled in subscriber.handles)

@@ -114,17 +114,17 @@ class OutboxInspection:
         by then, `searched_since` is the time that it has reached.
         """
         self.searched_since = None
-        span = await self._span(delivery_filter, state)
-        if span is None:
+        id_range = await self._find_id_range(delivery_filter, state)
+        if id_range is None:
             return []
         found: list[Any] = []
         deadline = monotonic() + SEARCH_SECONDS
-        for lower, upper in _windows(span, single_range=_is_narrow(delivery_filter, state)):
-            rows = await self._deliveries(lower, upper, delivery_filter, state, limit - len(found))
+        for lower, upper in _split_range(id_range, single_range=_is_narrow(delivery_filter, state)):
+            rows = await self._fetch_lines(lower, upper, delivery_filter, state, limit - len(found))
             found += rows
             if len(found) >= limit:
                 break
-            if monotonic() > deadline and lower > span[0]:
+            if monotonic() > deadline and lower > id_range[0]:
                 self.searched_since = uuid7_timestamp(lower)
                 break
         return [
@@ -140,7 +140,9 @@ class OutboxInspection:
         event = dict(row)
         payload = msgspec.json.decode(event.pop("payload"))
         headers = msgspec.json.decode(event.pop("headers"))
-        deliveries = await self._deliveries(event_id, _next(event_id), DeliveryFilter(), None, None)
+        deliveries = await self._fetch_lines(
+            event_id, _following_id(event_id), DeliveryFilter(), None, None
+        )
         return EventDetail(
             event=event,
             payload=payload if raw else mask_payload(payload, event["type"]),
@@ -151,7 +153,7 @@ class OutboxInspection:
             ],
         )
 
-    async def _deliveries(
+    async def _fetch_lines(
         self,
         lower: UUID,
         upper: UUID,
@@ -176,7 +178,7 @@ class OutboxInspection:
             )
         )
 
-    async def _span(
+    async def _find_id_range(
         self, delivery_filter: DeliveryFilter, state: str | None
     ) -> tuple[UUID, UUID] | None:
         """Return the bounds of the ids that the filter can match; None if it matches none."""
@@ -190,10 +192,10 @@ class OutboxInspection:
         if any(span is None or span["lowest"] is None for span in spans):
             return None
         lowest = [span["lowest"] for span in spans]
-        highest = [_next(span["highest"]) for span in spans]
+        highest = [_following_id(span["highest"]) for span in spans]
         if delivery_filter.ids:
             lowest.append(min(delivery_filter.ids))
-            highest.append(_next(max(delivery_filter.ids)))
+            highest.append(_following_id(max(delivery_filter.ids)))
         if delivery_filter.since is not None:
             lowest.append(first_uuid7_at(delivery_filter.since))
         if delivery_filter.until is not None:
@@ -213,9 +215,9 @@ def _is_narrow(delivery_filter: DeliveryFilter, state: str | None) -> bool:
     return bool(delivery_filter.ids) or delivery_filter.key is not None or state in STUCK_STATES
 
 
-def _windows(span: tuple[UUID, UUID], *, single_range: bool) -> Iterator[tuple[UUID, UUID]]:
+def _split_range(id_range: tuple[UUID, UUID], *, single_range: bool) -> Iterator[tuple[UUID, UUID]]:
     """Yield ranges of ids that make up *span*: the latest first, each longer than the last."""
-    lower, upper = span
+    lower, upper = id_range
     length = FIRST_WINDOW
     # In milliseconds, which are the first 48 bits of an id.
     while not single_range:
@@ -228,5 +230,5 @@ def _windows(span: tuple[UUID, UUID], *, single_range: bool) -> Iterator[tuple[U
     yield lower, upper
 
 
-def _next(event_id: UUID) -> UUID:
+def _following_id(event_id: UUID) -> UUID:
     return UUID(int=event_id.int + 1)

@@ -16,7 +16,7 @@ import msgspec
 from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.events import TopicGapAccepted, TopicKafkaAheadAccepted, TopicPartitionsAccepted
 from govid.bus.kafka.kafka_ahead import AheadPartition
-from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from govid.bus.storage.sql import load_statements
 
 QUERIES = load_statements("govid.bus.operations", "kafka_acceptance.sql")
@@ -50,17 +50,17 @@ class PartitionSwitch:
     """Changes the number of partitions by which the keys of a topic are distributed."""
 
     def __init__(
-        self, connection: Any, acts: OperatorActions, *, timeout_seconds: float = 40
+        self, connection: Any, actions: OperatorActions, *, timeout_seconds: float = 40
     ) -> None:
         """Change it through *connection*; wait at most *timeout_seconds* for the replicas.
 
         That is longer than a lease, so a replica that was killed or is frozen has lost its leases.
         """
         self._connection = connection
-        self._acts = acts
+        self._actions = actions
         self._timeout_seconds = timeout_seconds
 
-    async def run(self, topic: str, partitions: int, signature: OperatorSignature) -> int:
+    async def run(self, topic: str, partitions: int, metadata: ActionMetadata) -> int:
         """Accept *partitions* for *topic*; return the number that it had before.
 
         Raises:
@@ -68,7 +68,7 @@ class PartitionSwitch:
             RelayBusy: a replica still has records of the topic in flight.
             SwitchLapsed: the switch took too long.
         """
-        async with self._pause(topic, partitions) as change:
+        async with self._pause_topic(topic, partitions) as change:
             await self._wait_for_replicas(change)
             before: list[int] = []
 
@@ -80,18 +80,18 @@ class PartitionSwitch:
                 before[:] = [row["partitions"]]
                 await self._connection.fetch(QUERIES["fence_relay"], RELAY, change)
                 await self._connection.execute(QUERIES["switch"], topic, partitions)
-                return signature.build_event(
+                return metadata.build_event(
                     TopicPartitionsAccepted,
                     topic=topic,
                     partitions_before=row["partitions"],
                     partitions=partitions,
                 )
 
-            await self._acts.commit_event(work)
+            await self._actions.commit_event(work)
         return before[0]
 
     @asynccontextmanager
-    async def _pause(self, topic: str, partitions: int) -> AsyncIterator[int]:
+    async def _pause_topic(self, topic: str, partitions: int) -> AsyncIterator[int]:
         """Pause publishing to *topic* during the block; yield the number of the change."""
         async with self._connection.transaction():
             # Changes commit in the order of their numbers, so a replica that has adopted one has
@@ -105,9 +105,9 @@ class PartitionSwitch:
         try:
             yield change
         finally:
-            await asyncio.shield(self._resume(topic, change))
+            await asyncio.shield(self._resume_topic(topic, change))
 
-    async def _resume(self, topic: str, change: int) -> None:
+    async def _resume_topic(self, topic: str, change: int) -> None:
         """End the pause of *topic*. After a successful switch there is nothing left to change."""
         async with self._connection.transaction():
             await self._connection.execute(QUERIES["lock_topics"])
@@ -129,11 +129,11 @@ class PartitionSwitch:
 
 async def accept_gap(
     connection: Any,
-    acts: OperatorActions,
+    actions: OperatorActions,
     topic: str,
     partition: int,
     first: int,
-    signature: OperatorSignature,
+    metadata: ActionMetadata,
 ) -> int:
     """Accept the loss of the gap that begins at *first*; return its number of records, or 0."""
     accepted: list[int] = []
@@ -143,7 +143,7 @@ async def accept_gap(
         if next_offset is None:
             return None
         accepted.append(next_offset - first)
-        return signature.build_event(
+        return metadata.build_event(
             TopicGapAccepted,
             topic=topic,
             partition=partition,
@@ -151,15 +151,15 @@ async def accept_gap(
             next_offset=next_offset,
         )
 
-    await acts.commit_event(work)
+    await actions.commit_event(work)
     return sum(accepted)
 
 
 async def accept_ahead(
     connection: Any,
-    acts: OperatorActions,
+    actions: OperatorActions,
     ahead: Sequence[AheadPartition],
-    signature: OperatorSignature,
+    metadata: ActionMetadata,
 ) -> None:
     """Let the relay publish although the database does not know the ends of *ahead*."""
 
@@ -171,9 +171,9 @@ async def accept_ahead(
             [one.end for one in ahead],
         )
         ends = {f"{one.topic}/{one.partition}": one.end for one in ahead}
-        return signature.build_event(TopicKafkaAheadAccepted, ends=ends)
+        return metadata.build_event(TopicKafkaAheadAccepted, ends=ends)
 
-    await acts.commit_event(work)
+    await actions.commit_event(work)
 
 
 def compare_topics(
@@ -188,13 +188,15 @@ def compare_topics(
             topic=row["name"],
             partitions=row["partitions"],
             in_kafka=None if present is None else present.get(row["name"], 0),
-            state=_state(row, present, is_ordered=row["name"] in ordered),
+            state=_topic_state(row, present, is_ordered=row["name"] in ordered),
         )
         for row in rows
     ]
 
 
-def _state(row: Mapping[str, Any], present: Mapping[str, int] | None, *, is_ordered: bool) -> str:
+def _topic_state(
+    row: Mapping[str, Any], present: Mapping[str, int] | None, *, is_ordered: bool
+) -> str:
     if row["switching"]:
         return "switching"
     if present is None:

@@ -50,7 +50,7 @@ class OperatorAction(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID = msgspec.field(default_factory=uuid7)
 
 
-class OperatorSignature(msgspec.Struct, frozen=True, kw_only=True):
+class ActionMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """The operator, the stated reason and the time: the common members of all topic events."""
 
     operator: str
@@ -58,9 +58,9 @@ class OperatorSignature(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID = msgspec.field(default_factory=uuid7)
     at: datetime = msgspec.field(default_factory=SystemClock().now)
 
-    def build_event(self, kind: type[T], **members: Any) -> T:
+    def build_event(self, event_struct: type[T], **members: Any) -> T:
         """Build the event of *kind* that records the action."""
-        return kind(
+        return event_struct(
             act_id=self.id,
             operator=self.operator,
             stated_reason=self.reason,
@@ -98,7 +98,7 @@ class OperatorActions:
                 async with self._connection.transaction():
                     changed = await work()
                     if changed:
-                        await self._record(action, changed)
+                        await self._emit_action_event(action, changed)
             except asyncpg.PostgresError as error:
                 if attempt == MAX_ATTEMPTS - 1 or not is_transient(error):
                     raise
@@ -122,7 +122,9 @@ class OperatorActions:
                 await self._outbox.write(self._connection, [emission])
         return event is not None
 
-    async def _record(self, action: OperatorAction, changed: Sequence[ChangedDelivery]) -> None:
+    async def _emit_action_event(
+        self, action: OperatorAction, changed: Sequence[ChangedDelivery]
+    ) -> None:
         deliveries: dict[str, list[UUID]] = {}
         for subscriber, event_id in changed:
             deliveries.setdefault(subscriber, []).append(event_id)

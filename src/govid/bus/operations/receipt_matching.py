@@ -65,7 +65,7 @@ class UnknownRecords:
     def _is_accepted(self) -> bool:
         return bool(self._run) and self._run[-1].offset < self._accepted
 
-    def findings(self) -> list[AuditFinding]:
+    def build_findings(self) -> list[AuditFinding]:
         """Return the findings, after the end of the partition was reached."""
         if self._is_accepted:
             self._close_run()

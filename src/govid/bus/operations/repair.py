@@ -115,8 +115,8 @@ class StuckDeliveries:
     async def _apply(
         self,
         selected: Sequence[StuckDelivery],
-        on_keys: str,
-        on_dead: str | None,
+        key_query: str,
+        dead_letter_query: str | None,
         actions: OperatorActions,
         action: OperatorAction,
         rate: float | None,
@@ -127,15 +127,17 @@ class StuckDeliveries:
             async def work(batch: Sequence[StuckDelivery] = batch) -> list[ChangedDelivery]:
                 keys = [delivery for delivery in batch if delivery.state != "dead"]
                 dead = [delivery for delivery in batch if delivery.state == "dead"]
-                changed = await self._run(on_keys, keys)
-                return changed + (await self._run(on_dead, dead) if on_dead else [])
+                changed = await self._run_query(key_query, keys)
+                return changed + (
+                    await self._run_query(dead_letter_query, dead) if dead_letter_query else []
+                )
 
             changed = await actions.commit_batch(action, work)
             done += changed
             yield BatchProgress(done=done, total=len(selected))
             await limiter.wait(changed)
 
-    async def _run(self, name: str, batch: Sequence[StuckDelivery]) -> list[ChangedDelivery]:
+    async def _run_query(self, name: str, batch: Sequence[StuckDelivery]) -> list[ChangedDelivery]:
         if not batch:
             return []
         rows = await self._connection.fetch(

@@ -136,7 +136,7 @@ class DeliveryReplay:
                     reexecute=reexecute,
                 )
                 changed = await actions.commit_batch(action, batch.insert)
-                position = batch.next
+                position = batch.next_position
                 if changed:
                     done += changed
                     yield BatchProgress(done=done, total=total)
@@ -203,16 +203,16 @@ class _ReplayBatch:
         reexecute: bool,
     ) -> None:
         self._connection = connection
-        self._selection = delivery_filter
+        self._delivery_filter = delivery_filter
         self._position = position
         self._horizon = horizon
         self._size = size
         self._action = action
         self._reexecute = reexecute
-        self.next: tuple[int, str] | None = None
+        self.next_position: tuple[int, str] | None = None
 
     async def insert(self) -> list[ChangedDelivery]:
-        conditions = self._selection.query_parameters()
+        conditions = self._delivery_filter.query_parameters()
         events = await self._connection.fetchrow(
             NEXT_EVENTS, *conditions, self._position[0], self._horizon, LOOK_AHEAD * self._size
         )
@@ -228,10 +228,10 @@ class _ReplayBatch:
             self._size,
         )
         if len(rows) == self._size:
-            self.next = rows[-1]["pos"], rows[-1]["subscriber"]
+            self.next_position = rows[-1]["pos"], rows[-1]["subscriber"]
         else:
             # All subscribers of these events are done: continue with the next event.
-            self.next = events["last_pos"] + 1, ""
+            self.next_position = events["last_pos"] + 1, ""
         if not rows:
             return []
         inserted = await self._connection.fetch(

@@ -87,7 +87,7 @@ class LostRecords(msgspec.Struct):
     differing: tuple[str, UUID, UUID | None] | None = None
     differing_count: int = 0
 
-    def findings(self) -> list[AuditFinding]:
+    def build_findings(self) -> list[AuditFinding]:
         """Return one finding for missing and one for differing records."""
         found = []
         if self.missing is not None:
@@ -97,12 +97,14 @@ class LostRecords(msgspec.Struct):
         return found
 
 
-def _is_missing(receipt: ReceiptClaim, bounds: OffsetRange, keeping: TopicRetention | None) -> bool:
+def _is_missing(
+    receipt: ReceiptClaim, bounds: OffsetRange, retention: TopicRetention | None
+) -> bool:
     """Return whether Kafka should still have the record, according to the topic's retention."""
-    if keeping is None or not keeping.by_age_only:
+    if retention is None or not retention.by_age_only:
         return receipt.offset >= bounds.first
     age = (datetime.now(UTC) - receipt.handled_at).total_seconds()
-    is_young = keeping.seconds is None or age < keeping.seconds
+    is_young = retention.seconds is None or age < retention.seconds
     return is_young or bounds.first <= receipt.offset < bounds.end
 
 
@@ -145,7 +147,7 @@ class KafkaAudit:
         self.result = KafkaAuditResult()
         self.lost_event_ids: list[UUID] = []
         """The events that Kafka has lost; complete after `run`."""
-        self._lost: dict[str, LostRecords] = {}
+        self._lost_by_topic: dict[str, LostRecords] = {}
         self._leaderless: Collection[tuple[str, int]] = ()
         self._accepted: Mapping[tuple[str, int], int] = {}
 
@@ -163,17 +165,19 @@ class KafkaAudit:
         }
         names = {self._settings.wire_name(topic): topic for topic in Topic}
         outbound = {name for name, topic in names.items() if topic not in UNAUDITED_TOPICS}
-        places = {
+        partitions = {
             AuditedPartition(t, n, t in outbound) for t, n in self._receipt_ranges if t in present
         }
-        places |= {
+        partitions |= {
             AuditedPartition(t, n, True) for t in outbound & set(present) for n in range(present[t])
         }
-        self.partitions = sorted(places)
+        self.partitions = sorted(partitions)
         self._retention = await self._reader.fetch_retention(
-            sorted({target.topic for target in places})
+            sorted({target.topic for target in partitions})
         )
-        lost = sorted({topic for topic, _ in self._receipt_ranges if topic not in present})
+        missing_topics = sorted(
+            {topic for topic, _ in self._receipt_ranges if topic not in present}
+        )
         gaps = await self._connection.fetch(GAP_QUERIES["open_gaps"])
         self.result.inbound_removed = sum(row["next"] - row["first"] for row in gaps)
         return [
@@ -181,16 +185,16 @@ class KafkaAudit:
                 inbound_removed(row["topic"], row["partition"], row["first"], row["next"])
                 for row in gaps
             ],
-            *await self._partition_changes(present),
-            *[await self._topic_missing(name) for name in lost],
+            *await self._find_partition_changes(present),
+            *[await self._report_missing_topic(name) for name in missing_topics],
         ]
 
-    async def _topic_missing(self, name: str) -> AuditFinding:
+    async def _report_missing_topic(self, name: str) -> AuditFinding:
         """Count the receipts of a missing topic that are younger than the retention of Kafka."""
         since = datetime.now(UTC) - timedelta(days=self._settings.kafka_retention_days)
-        lower, upper, born = self._bounds
+        lower, upper, created_since = self._bounds
         rows = await self._connection.fetch(
-            QUERIES["receipts_of_topic"], lower, upper, max(born, since), name
+            QUERIES["receipts_of_topic"], lower, upper, max(created_since, since), name
         )
         self.lost_event_ids += [row["event_id"] for row in rows]
         return topic_missing(name, len(rows))
@@ -207,9 +211,11 @@ class KafkaAudit:
             yield await self._audit_partition(
                 target, self._receipt_ranges.get((target.topic, target.partition))
             )
-        yield [finding for lost in self._lost.values() for finding in lost.findings()]
+        yield [
+            finding for lost in self._lost_by_topic.values() for finding in lost.build_findings()
+        ]
 
-    async def _partition_changes(self, present: Mapping[str, int]) -> list[AuditFinding]:
+    async def _find_partition_changes(self, present: Mapping[str, int]) -> list[AuditFinding]:
         rows = await self._connection.fetch(QUERIES["partitions"])
         return [
             partitions_changed(row["name"], row["partitions"], present[row["name"]])
@@ -221,10 +227,12 @@ class KafkaAudit:
     async def _audit_partition(
         self, target: AuditedPartition, receipts: Mapping[str, Any] | None
     ) -> list[AuditFinding]:
-        where = (*self._bounds, target.topic, target.partition)
+        parameters = (*self._bounds, target.topic, target.partition)
         bounds = await self._reader.fetch_range(target.topic, target.partition)
         start, end = await self._offsets_to_read(target, bounds, receipts)
-        somewhere = await self._connection.fetch(QUERIES["receipts_without_offset"], *where)
+        without_offset = await self._connection.fetch(
+            QUERIES["receipts_without_offset"], *parameters
+        )
         range_ = self._range
         # Retention may have dropped events below the lower bound of what is kept.
         unknown = UnknownRecords(
@@ -235,9 +243,9 @@ class KafkaAudit:
         )
         unreadable: list[UnreadableRange] = []
         async with self._connection.transaction(readonly=True):
-            cursor = await self._connection.cursor(QUERIES["receipts"], *where)
+            cursor = await self._connection.cursor(QUERIES["receipts"], *parameters)
             matcher = ReceiptMatcher(
-                str(target), cursor, {row["event_id"] for row in somewhere}, self._installation
+                str(target), cursor, {row["event_id"] for row in without_offset}, self._installation
             )
             async for records in self._reader.read_range(
                 target.topic, target.partition, start, end, unreadable
@@ -253,16 +261,16 @@ class KafkaAudit:
         self._record_ahead(unknown.ahead_since)
         absent = [one for one in matcher.unmatched if not _is_within(one.offset, unreadable)]
         self.result.unreadable += len(matcher.unmatched) - len(absent)
-        self._collect_lost(target, self._missing(target, bounds, absent), matcher.mismatches)
-        foreign = [
+        self._collect_lost(target, self._filter_missing(target, bounds, absent), matcher.mismatches)
+        foreign_findings = [
             foreign_producer(str(target), name, count)
             for name, count in matcher.foreign_counts.items()
         ]
-        unread = [
+        unreadable_findings = [
             record_unreadable(str(target), one.first, one.next_offset, one.reason)
             for one in unreadable
         ]
-        return [*unknown.findings(), *foreign, *unread]
+        return [*unknown.build_findings(), *foreign_findings, *unreadable_findings]
 
     async def _offsets_to_read(
         self, target: AuditedPartition, bounds: OffsetRange, receipts: Mapping[str, Any] | None
@@ -284,15 +292,15 @@ class KafkaAudit:
         )
         return {row["id"] for row in rows}
 
-    def _missing(
+    def _filter_missing(
         self, target: AuditedPartition, bounds: OffsetRange, absent: Sequence[ReceiptClaim]
     ) -> list[ReceiptClaim]:
         """Return which of *absent* Kafka should still have; retention removed the others.
 
         Old records of a topic that was created again would have been removed as well.
         """
-        keeping = self._retention.get(target.topic)
-        missing = [receipt for receipt in absent if _is_missing(receipt, bounds, keeping)]
+        retention = self._retention.get(target.topic)
+        missing = [receipt for receipt in absent if _is_missing(receipt, bounds, retention)]
         self.result.expired += len(absent) - len(missing)
         return missing
 
@@ -303,7 +311,7 @@ class KafkaAudit:
         differing: Sequence[ReceiptMismatch],
     ) -> None:
         """Collect what Kafka has lost, by topic."""
-        lost = self._lost.setdefault(target.topic, LostRecords())
+        lost = self._lost_by_topic.setdefault(target.topic, LostRecords())
         for receipt in missing:
             lost.missing = lost.missing or (
                 f"{target}/{receipt.offset}",
@@ -311,8 +319,8 @@ class KafkaAudit:
             )
             lost.missing_count += 1
         for receipt, found in differing:
-            at = f"{target}/{receipt.offset}"
-            lost.differing = lost.differing or (at, receipt.event_id, found)
+            position = f"{target}/{receipt.offset}"
+            lost.differing = lost.differing or (position, receipt.event_id, found)
             lost.differing_count += 1
         self.lost_event_ids += [receipt.event_id for receipt in missing]
         self.lost_event_ids += [receipt.event_id for receipt, _ in differing]

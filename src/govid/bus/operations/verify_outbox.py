@@ -75,7 +75,7 @@ class DeliveryAudit:
         self._connection = connection
         self._range = range_
         self._chunk_events = chunk_events
-        self._added: list[tuple[UUID, str]] = []
+        self._backfilled: list[tuple[UUID, str]] = []
         self.totals = AuditTotals(states={})
 
     async def count_events(self) -> int:
@@ -117,7 +117,7 @@ class DeliveryAudit:
 
     async def _read_backfills(self) -> None:
         rows = await self._connection.fetch(QUERIES["backfills"], self._range.lower, OPERATOR_KEY)
-        self._added = sorted(
+        self._backfilled = sorted(
             (event_id, subscriber)
             for row in rows
             for subscriber, ids in _DELIVERIES.decode(row["deliveries"]).items()
@@ -143,7 +143,7 @@ class DeliveryAudit:
                 upper,
                 chunk["low"] or 0,
                 chunk["high"] or -1,
-                *self._added_between(lower, upper),
+                *self._find_backfilled(lower, upper),
                 range_.retained_since,
             )
         self.totals.events += chunk["events"]
@@ -159,9 +159,9 @@ class DeliveryAudit:
             ]
         return found, upper if full else None
 
-    def _added_between(self, lower: UUID, upper: UUID) -> tuple[list[UUID], list[str]]:
-        first, last = (bisect_left(self._added, (bound, "")) for bound in (lower, upper))
-        added = self._added[first:last]
+    def _find_backfilled(self, lower: UUID, upper: UUID) -> tuple[list[UUID], list[str]]:
+        first, last = (bisect_left(self._backfilled, (bound, "")) for bound in (lower, upper))
+        added = self._backfilled[first:last]
         return [event_id for event_id, _ in added], [subscriber for _, subscriber in added]
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus.shared.plain_text import neutralise
+from govid.bus.shared.plain_text import replace_control_characters
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -110,7 +110,7 @@ async def stream_pages(
         rest = statement if after is None else statement.where(identifier > after)
         async with reads.connect() as connection:
             rows = (await connection.execute(limit_page(rest, size, MAX_LIMIT))).all()
-        page = [neutralise(row._asdict()) for row in rows]
+        page = [replace_control_characters(row._asdict()) for row in rows]
         next_ids = [row.pop("next_id") for row in page]
         if page:
             yield page

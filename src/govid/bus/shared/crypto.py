@@ -34,7 +34,7 @@ class AuthenticatedCipher:
 
     def __init__(self, keys: Sequence[bytes], purpose: bytes) -> None:
         """Derive from *keys*, newest first and of any length, for *purpose*; skip empty ones."""
-        self._ciphers = [_derived(key, purpose) for key in keys if key]
+        self._ciphers = [_derive_cipher(key, purpose) for key in keys if key]
 
     def encrypt(self, plain: bytes, context: bytes) -> bytes:
         """Return *plain* encrypted and bound to *context*.
@@ -43,7 +43,7 @@ class AuthenticatedCipher:
             KeyMissing: there is no key.
         """
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._all()[0].encrypt(nonce, plain, context)
+        return nonce + self._require_ciphers()[0].encrypt(nonce, plain, context)
 
     def decrypt(self, ciphertext: bytes, context: bytes) -> bytes:
         """Return the plain value that was encrypted for *context*.
@@ -66,14 +66,14 @@ class AuthenticatedCipher:
 
     def _decrypt(self, ciphertext: bytes, context: bytes) -> tuple[int, bytes]:
         nonce, rest = ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:]
-        for position, cipher in enumerate(self._all()):
+        for position, cipher in enumerate(self._require_ciphers()):
             try:
                 return position, cipher.decrypt(nonce, rest, context)
             except InvalidTag:
                 continue
         raise NotDecryptable(NotDecryptable.__doc__)
 
-    def _all(self) -> Sequence[AESGCM]:
+    def _require_ciphers(self) -> Sequence[AESGCM]:
         if not self._ciphers:
             # A key derived from no secret could be derived by an attacker.
             raise KeyMissing(KeyMissing.__doc__)
@@ -114,7 +114,7 @@ async def count_values(connection: Any, column: EncryptedColumn) -> int:
 
 
 async def reencrypt_values(
-    connection: Any, column: EncryptedColumn, advance: Callable[[int], None]
+    connection: Any, column: EncryptedColumn, on_progress: Callable[[int], None]
 ) -> ReencryptionResult:
     """Encrypt the values of *column* under the newest key, in batches.
 
@@ -142,15 +142,15 @@ async def reencrypt_values(
                 await connection.execute(update, row["key"], row["value"], value)
                 renewed += 1
         seen += len(rows)
-        advance(seen)
+        on_progress(seen)
         rows = await connection.fetch(after, REENCRYPTION_BATCH_ROWS, rows[-1]["key"])
     return ReencryptionResult(seen=seen, renewed=renewed, unreadable=unreadable)
 
 
-def key_id(key: bytes, purpose: KeyPurpose) -> str:
+def compute_key_id(key: bytes, purpose: KeyPurpose) -> str:
     """Return a fingerprint of *key*: 16 hexadecimal digits that do not reveal the key."""
     return hmac.new(key, f"govid key check {purpose}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _derived(key: bytes, purpose: bytes) -> AESGCM:
+def _derive_cipher(key: bytes, purpose: bytes) -> AESGCM:
     return AESGCM(HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(key))

@@ -18,7 +18,7 @@ def mailbox_key(address: str) -> str:
     return f"{unicodedata.normalize('NFC', local.lower())}@{domain.lower()}"
 
 
-def stored_keys(key: str) -> tuple[str, ...]:
+def mailbox_key_variants(key: str) -> tuple[str, ...]:
     """Return the keys under which the mailbox of *key* may be stored, the current one first.
 
     Earlier releases case folded letters. `govid migrate` rewrites their keys; until then a look-up
@@ -29,7 +29,7 @@ def stored_keys(key: str) -> tuple[str, ...]:
     return (key,) if folded == key else (key, folded)
 
 
-def rows_of_mailbox(rows: Sequence[Row], key: str) -> Sequence[Row]:
+def filter_mailbox_rows(rows: Sequence[Row], key: str) -> Sequence[Row]:
     """Return the *rows* that belong to the mailbox of *key*, rows stored under that key first.
 
     Each row has `email` and `email_canonical`.

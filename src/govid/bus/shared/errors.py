@@ -43,12 +43,12 @@ class GovidError(Exception):
         self,
         detail: str | None = None,
         *,
-        faults: tuple[FieldFault, ...] = (),
+        field_problems: tuple[FieldFault, ...] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
         """Use *detail* as the message, or the first line of the class's docstring."""
         self.detail = detail or (type(self).__doc__ or "").partition("\n")[0].rstrip(".")
-        self.faults = faults
+        self.field_problems = field_problems
         self.retry_after_seconds = retry_after_seconds
         super().__init__(self.code)
 
@@ -60,10 +60,12 @@ class InvalidRequest(GovidError):
     kind = ErrorKind.INVALID
 
     @classmethod
-    def for_field(cls, field: str, msg: str, kind: str, *, place: str = "body") -> "InvalidRequest":
+    def for_field(
+        cls, field: str, msg: str, kind: str, *, location: str = "body"
+    ) -> "InvalidRequest":
         """Return the error for one invalid *field*; *msg* states the problem, never the value."""
-        fault = FieldFault(loc=(place, field), msg=msg, type=kind)
-        return cls(f"{field}: {msg}", faults=(fault,))
+        problem = FieldFault(loc=(location, field), msg=msg, type=kind)
+        return cls(f"{field}: {msg}", field_problems=(problem,))
 
 
 class Outage(Exception):

@@ -40,7 +40,7 @@ _UTR_CHECK_DIGITS = "21987654321"
 
 
 def normalise_identifier(
-    identifier_type: IdentifierType, text: str, *, prototype_form: bool
+    identifier_type: IdentifierType, text: str, *, accept_prototype_nhs: bool
 ) -> str:
     """Return *text* as the canonical form of its *identifier_type*.
 
@@ -56,10 +56,10 @@ def normalise_identifier(
         raise ValueError("use only the letters A to Z, digits, spaces and hyphens")
     compact = compact.upper()
     if identifier_type is IdentifierType.NIN:
-        return _nino(compact)
-    if prototype_form and _PROTOTYPE_NHS.fullmatch(compact):
+        return _check_nino(compact)
+    if accept_prototype_nhs and _PROTOTYPE_NHS.fullmatch(compact):
         return compact
-    return _nhs_number(compact)
+    return _check_nhs_number(compact)
 
 
 def drop_separators(text: str) -> str:
@@ -95,7 +95,9 @@ def values_with_key(identifier_type: IdentifierType, key: str) -> tuple[str, ...
     return (key,)
 
 
-def parse_identity_key(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
+def parse_identity_key(
+    identifier_type: IdentifierType, text: str, *, accept_prototype_nhs: bool
+) -> str:
     """Return the identity key of *text*; a National Insurance number may lack its last letter.
 
     Used for look-ups (death notices, operators' selectors), never for registration.
@@ -106,7 +108,8 @@ def parse_identity_key(identifier_type: IdentifierType, text: str, *, prototype_
     if identifier_type is IdentifierType.NIN and _NINO_KEY.fullmatch(_compact(text)):
         text = f"{text}{NINO_SUFFIXES[0]}"
     return identity_key(
-        identifier_type, normalise_identifier(identifier_type, text, prototype_form=prototype_form)
+        identifier_type,
+        normalise_identifier(identifier_type, text, accept_prototype_nhs=accept_prototype_nhs),
     )
 
 
@@ -139,7 +142,7 @@ def _compact(text: str) -> str:
     return compact.upper() if compact.isascii() else compact
 
 
-def _nino(nino: str) -> str:
+def _check_nino(nino: str) -> str:
     """Return *nino* if it is a National Insurance number. It has no check digit.
 
     Source: HMRC, NIM39110; github.com/hmrc/domain.
@@ -153,7 +156,7 @@ def _nino(nino: str) -> str:
     return nino
 
 
-def _nhs_number(number: str) -> str:
+def _check_nhs_number(number: str) -> str:
     """Return *number* if it is an NHS number: ten digits, the tenth a modulus-11 check digit.
 
     Source: NHS Data Dictionary, "NHS NUMBER".
@@ -191,7 +194,7 @@ class ClaimedFactsSource(Protocol):
 class VerifiedIdentifierLookup(Protocol):
     """Reads for which accounts identifiers were verified."""
 
-    async def is_another_holder(
+    async def is_verified_elsewhere(
         self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str
     ) -> bool:
         """Tell whether the identifier was verified for another account than this one."""

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def import_on_use(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+def import_on_use(
+    package: str, names_by_module: Mapping[str, Sequence[str]]
+) -> Callable[[str], Any]:
     """Return the `__getattr__` (PEP 562) of *package*.
 
     *homes* lists the attributes that each module of the package defines. After its first use an
     attribute is stored in the package, so that later uses cost nothing.
     """
-    modules = {name: module for module, names in homes.items() for name in names}
+    modules = {name: module for module, names in names_by_module.items() for name in names}
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - the name that PEP 562 gives it
         if name not in modules:

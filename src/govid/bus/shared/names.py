@@ -46,7 +46,7 @@ _TWO_FORMS: Mapping[str, tuple[str, str]] = {
 
 # Letters with a Unicode name of their own. All others are named by the letters of a to z that they
 # are made of: "LATIN SMALL LETTER L WITH STROKE", "LATIN SMALL LIGATURE OE".
-_NAMED: Mapping[str, str] = {
+_LETTERS_BY_UNICODE_NAME: Mapping[str, str] = {
     "ALPHA": "a",
     "BETA": "b",
     "CHI": "ch",
@@ -92,15 +92,15 @@ def name_spellings(name: str) -> tuple[str, ...]:
     A name without letters gives the empty string.
     """
     forms = ("", "")
-    for base, marks in _clusters(name):
-        forms = _joined(forms, _compared(base, marks))
+    for base, marks in _split_clusters(name):
+        forms = _append_forms(forms, _comparison_forms(base, marks))
     plain, spelt = (unicodedata.normalize("NFC", form) for form in forms)
     return (plain,) if plain == spelt else (plain, spelt)
 
 
 def is_same_name(one: str, other: str) -> bool:
     """Tell whether two family names are the same: `O'Brien-Smith` and `OBRIEN SMITH` are."""
-    return _meet(name_spellings(one), name_spellings(other))
+    return _have_common_form(name_spellings(one), name_spellings(other))
 
 
 def is_same_given_name(one: str, other: str) -> bool:
@@ -109,11 +109,13 @@ def is_same_given_name(one: str, other: str) -> bool:
     Only the first part of each name is compared; a hyphen ends a part as a space or a full stop
     does, so `Anne-Marie` matches `Anne Marie`. Two hyphenated names are compared as a whole.
     """
-    first, second = _words(one), _words(other)
-    if _meet(name_spellings("".join(first)), name_spellings("".join(second))):
+    first, second = _split_given_name(one), _split_given_name(other)
+    if _have_common_form(name_spellings("".join(first)), name_spellings("".join(second))):
         return True
     are_both_hyphenated = len(first) > 1 and len(second) > 1
-    return not are_both_hyphenated and _meet(name_spellings(first[0]), name_spellings(second[0]))
+    return not are_both_hyphenated and _have_common_form(
+        name_spellings(first[0]), name_spellings(second[0])
+    )
 
 
 def first_given_name(names: str) -> str:
@@ -123,13 +125,13 @@ def first_given_name(names: str) -> str:
 
 def have_same_prefix(one: str, other: str, letters: int) -> bool:
     """Tell whether the first *letters* of two names are the same."""
-    return _meet(
+    return _have_common_form(
         tuple(form[:letters] for form in name_spellings(one)),
         tuple(form[:letters] for form in name_spellings(other)),
     )
 
 
-def is_joiner(name: str, place: int) -> bool:
+def is_joiner(name: str, index: int) -> bool:
     """Tell whether the character at *place* is a joiner that belongs to *name*.
 
     Joiners (U+200C, U+200D) shape the letters around them in scripts that join letters. A joiner
@@ -137,10 +139,14 @@ def is_joiner(name: str, place: int) -> bool:
 
     Source: Unicode Standard Annex 31, section 2.3.
     """
-    if name[place] not in _JOINERS:
+    if name[index] not in _JOINERS:
         return False
-    after = name[place + 1 : place + 2].strip()
-    return place > 0 and _joins(name[place - 1]) and (not after or _joins(after))
+    after = name[index + 1 : index + 2].strip()
+    return (
+        index > 0
+        and _is_joining_letter(name[index - 1])
+        and (not after or _is_joining_letter(after))
+    )
 
 
 def hmrc_spellings(name: str) -> tuple[str, ...]:
@@ -152,15 +158,15 @@ def hmrc_spellings(name: str) -> tuple[str, ...]:
         ValueError: the form cannot represent the name; the message does not quote it.
     """
     forms = ("", "")
-    for base, marks in _clusters(name):
-        forms = _joined(forms, _written(base, marks))
+    for base, marks in _split_clusters(name):
+        forms = _append_forms(forms, _hmrc_forms(base, marks))
     plain, spelt = (_FULL_STOPS.sub(" ", form).strip() if "." in form else form for form in forms)
     if len(plain) > HMRC_NAME_MAX or not any(letter.isalpha() for letter in plain):
         raise ValueError("a name that HMRC's form cannot carry")
     return (plain,) if plain == spelt or len(spelt) > HMRC_NAME_MAX else (plain, spelt)
 
 
-def _clusters(name: str) -> Iterator[tuple[str, str]]:
+def _split_clusters(name: str) -> Iterator[tuple[str, str]]:
     """Yield each character of *name*, decomposed, with its combining marks."""
     base, marks = "", ""
     for character in unicodedata.normalize("NFKD", name):
@@ -174,9 +180,9 @@ def _clusters(name: str) -> Iterator[tuple[str, str]]:
         yield base, marks
 
 
-def _compared(base: str, marks: str) -> tuple[str, str]:
+def _comparison_forms(base: str, marks: str) -> tuple[str, str]:
     if _is_latin(base):
-        return _transcribed(base, marks)
+        return _transcribe(base, marks)
     if unicodedata.category(base)[0] not in "LN" or _FIRST_MODIFIER <= base <= _LAST_MODIFIER:
         return "", ""
     is_greek = unicodedata.name(base, "").startswith("GREEK")
@@ -185,15 +191,15 @@ def _compared(base: str, marks: str) -> tuple[str, str]:
     return letter, letter
 
 
-def _written(base: str, marks: str) -> tuple[str, str]:
+def _hmrc_forms(base: str, marks: str) -> tuple[str, str]:
     if _is_latin(base):
-        plain, spelt = _transcribed(base, marks)
+        plain, spelt = _transcribe(base, marks)
         return (plain.capitalize(), spelt.capitalize()) if base.isupper() else (plain, spelt)
-    written = base if base in _HMRC_MARKS else _punctuation(base)
+    written = base if base in _HMRC_MARKS else _hmrc_punctuation(base)
     return written, written
 
 
-def _punctuation(character: str) -> str:
+def _hmrc_punctuation(character: str) -> str:
     if character in _APOSTROPHES:
         return "'"
     if _HYPHENS.fullmatch(character):
@@ -208,34 +214,34 @@ def _punctuation(character: str) -> str:
     raise ValueError("a name that HMRC's form cannot carry")
 
 
-def _transcribed(base: str, marks: str) -> tuple[str, str]:
+def _transcribe(base: str, marks: str) -> tuple[str, str]:
     """Return a Latin letter in a to z: the plain form, and the customary spelling."""
-    plain, spelt = _letter(base)
+    plain, spelt = _transcribe_letter(base)
     for mark in marks:
         spelt = _SPELT_OUT.get((spelt, mark), spelt)
     return plain, spelt
 
 
 @lru_cache(maxsize=2048)
-def _letter(base: str) -> tuple[str, str]:
+def _transcribe_letter(base: str) -> tuple[str, str]:
     small = base.casefold()
     if small.isascii():
         return small, small
     if small in _TWO_FORMS:
         return _TWO_FORMS[small]
-    letters = _named(unicodedata.name(small))
+    letters = _letters_from_unicode_name(unicodedata.name(small))
     return letters, letters
 
 
-def _named(name: str) -> str:
+def _letters_from_unicode_name(name: str) -> str:
     """Return the letters of a to z in a letter's Unicode *name*.
 
     A letter that no table lists becomes the initial of its Unicode name, so that none is lost.
     """
     words = [word for word in re.split("[ -]", name.partition(" WITH ")[0]) if word != "LATIN"]
     for word in words:
-        if word in _NAMED:
-            return _NAMED[word]
+        if word in _LETTERS_BY_UNICODE_NAME:
+            return _LETTERS_BY_UNICODE_NAME[word]
         if len(word) <= _LONGEST_LIGATURE:
             return word.lower()
     return words[-1][0].lower()
@@ -251,12 +257,12 @@ def _is_latin(character: str) -> bool:
     return unicodedata.name(character, "").startswith("LATIN") or character == "\ua788"
 
 
-def _words(names: str) -> list[str]:
+def _split_given_name(names: str) -> list[str]:
     """Return the parts of the first given name; there is at least one, which may be empty."""
     return [word for word in _HYPHENS.split(first_given_name(names)) if word] or [""]
 
 
-def _joins(character: str) -> bool:
+def _is_joining_letter(character: str) -> bool:
     return unicodedata.name(character, "").partition(" ")[0] in _JOINING_SCRIPTS
 
 
@@ -264,9 +270,9 @@ def _is_point(mark: str) -> bool:
     return _FIRST_POINT <= unicodedata.combining(mark) <= _LAST_POINT
 
 
-def _joined(forms: tuple[str, str], more: tuple[str, str]) -> tuple[str, str]:
+def _append_forms(forms: tuple[str, str], more: tuple[str, str]) -> tuple[str, str]:
     return forms[0] + more[0], forms[1] + more[1]
 
 
-def _meet(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+def _have_common_form(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
     return any(one and one in others for one in some)

@@ -136,7 +136,7 @@ class ConnectionFactory:
         self._settings = {**session_settings(application), **settings}
         self._settings["application_name"] = application
         self._command_timeout = command_timeout
-        self._last_good: tuple[str, int | None] | None = None
+        self._last_host: tuple[str, int | None] | None = None
 
     async def connect(self, **driver_options: Any) -> Any:
         """Open a connection (`asyncpg.Connection`, which carries no types).
@@ -152,7 +152,7 @@ class ConnectionFactory:
         failure: BaseException | None = None
         for host in hosts:
             try:
-                return await self._open_at(host, seconds, driver_options)
+                return await self._connect_to_host(host, seconds, driver_options)
             except SessionRefused as error:
                 failure = error
                 if not self.url.demands_writes:
@@ -164,20 +164,20 @@ class ConnectionFactory:
         if isinstance(failure, (SessionRefused, asyncpg.PostgresError)):
             raise failure
         raise DatabaseUnreachable(
-            f"no connection to PostgreSQL at {self.url.place} ({_reason(failure)})"
+            f"no connection to PostgreSQL at {self.url.location} ({_describe_failure(failure)})"
         ) from failure
 
     def _hosts_in_order(self) -> list[tuple[str, int | None] | None]:
         hosts: list[tuple[str, int | None] | None] = list(self.url.hosts)
         if self.url.shuffles_hosts:
             random.shuffle(hosts)
-        elif self._last_good is not None:
+        elif self._last_host is not None:
             # After a fail-over the first host may be one that drops every packet.
-            hosts.remove(self._last_good)
-            hosts.insert(0, self._last_good)
+            hosts.remove(self._last_host)
+            hosts.insert(0, self._last_host)
         return hosts or [None]
 
-    async def _open_at(
+    async def _connect_to_host(
         self, host: tuple[str, int | None] | None, seconds: float, driver_options: dict[str, Any]
     ) -> Any:
         address: dict[str, Any] = {} if host is None else {"host": host[0], "port": host[1]}
@@ -186,7 +186,7 @@ class ConnectionFactory:
                 self.url.driver_dsn(),
                 **self.url.driver_arguments(),
                 **address,
-                **self._tls(),
+                **self._tls_arguments(),
                 **driver_options,
                 timeout=seconds,
             )
@@ -196,10 +196,10 @@ class ConnectionFactory:
             except BaseException:
                 connection.terminate()
                 raise
-        self._last_good = host
+        self._last_host = host
         return connection
 
-    def _tls(self) -> dict[str, Any]:
+    def _tls_arguments(self) -> dict[str, Any]:
         """Return a TLS context if the driver does not support the TLS parameters of the URL."""
         tls = self.url.tls
         if tls.get("sslrootcert") != SYSTEM_CERTIFICATES:
@@ -252,7 +252,7 @@ class ConnectionFactory:
                 "transaction mode loses them, session mode keeps them"
             )
         if self.url.demands_writes and await connection.fetchval(IS_READ_ONLY):
-            raise SessionRefused(f"no server at {self.url.place} accepts writes")
+            raise SessionRefused(f"no server at {self.url.location} accepts writes")
 
 
 IS_READ_ONLY = (
@@ -274,7 +274,7 @@ _REASONS: Sequence[tuple[type[BaseException], str]] = (
 )
 
 
-def _reason(failure: BaseException | None) -> str:
+def _describe_failure(failure: BaseException | None) -> str:
     """Return the reason of a failed connection, as text."""
     if "SSL" in str(failure) and type(failure) is ConnectionError:
         # The driver has no class for it.

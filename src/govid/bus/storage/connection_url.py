@@ -96,10 +96,10 @@ _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>
 class InvalidConnectionUrl(ValueError):
     """The URL cannot be used. `faults` are sentences about it that contain no value of it."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, problems: list[str]) -> None:
         """Report all *faults* at once."""
-        super().__init__("; ".join(faults))
-        self.faults = tuple(faults)
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
     socket: Mapping[str, int] = {}
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Return the hosts and ports, for a sentence."""
         return ", ".join(f"{host}:{port or 5432}" for host, port in self.hosts) or "its default"
 
@@ -156,45 +156,47 @@ def parse_url(url: str) -> ConnectionUrl:
     Raises:
         InvalidConnectionUrl: it is malformed, or demands what govid does not support.
     """
-    faults: list[str] = []
-    given = dict(_read(url, faults))
-    given = _with_service(given, faults)
-    if given.pop("requiressl", "0") == "1":
-        given.setdefault("sslmode", "require")
-    faults += _faults_of(given)
-    hosts = _hosts(given, faults)
-    options = _options(given.get("options", ""), faults)
-    if faults:
-        raise InvalidConnectionUrl(faults)
-    timeout = int(given.get("connect_timeout", 0))
+    problems: list[str] = []
+    parameters = dict(_parse_parameters(url, problems))
+    parameters = _add_service_parameters(parameters, problems)
+    if parameters.pop("requiressl", "0") == "1":
+        parameters.setdefault("sslmode", "require")
+    problems += _find_problems(parameters)
+    hosts = _parse_hosts(parameters, problems)
+    options = _parse_options(parameters.get("options", ""), problems)
+    if problems:
+        raise InvalidConnectionUrl(problems)
+    timeout = int(parameters.get("connect_timeout", 0))
     return ConnectionUrl(
         hosts=hosts,
-        user=given.get("user"),
-        password=given.get("password"),
-        database=given.get("dbname"),
-        passfile=given.get("passfile"),
-        tls={name: given[name] for name in TLS_PARAMETERS if name in given},
-        target_session_attrs=given.get("target_session_attrs"),
-        shuffles_hosts=given.get("load_balance_hosts") == "random",
+        user=parameters.get("user"),
+        password=parameters.get("password"),
+        database=parameters.get("dbname"),
+        passfile=parameters.get("passfile"),
+        tls={name: parameters[name] for name in TLS_PARAMETERS if name in parameters},
+        target_session_attrs=parameters.get("target_session_attrs"),
+        shuffles_hosts=parameters.get("load_balance_hosts") == "random",
         # As in libpq: 0 means no limit, and less than two seconds mean two.
         connect_seconds=max(2, timeout) if timeout > 0 else None,
-        application_name=given.get("application_name", given.get("fallback_application_name")),
+        application_name=parameters.get(
+            "application_name", parameters.get("fallback_application_name")
+        ),
         options=options,
-        socket={name: int(given[name]) for name in SOCKET_PARAMETERS if name in given},
+        socket={name: int(parameters[name]) for name in SOCKET_PARAMETERS if name in parameters},
     )
 
 
-def _read(url: str, faults: list[str]) -> Iterator[tuple[str, str]]:
+def _parse_parameters(url: str, problems: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the parameters of *url*, from all its parts."""
     scheme, separator, rest = url.partition("://")
     # The name of a driver is accepted: `postgresql+asyncpg://`.
     if not separator or scheme.partition("+")[0] not in SCHEMES:
-        faults.append("it does not begin with postgresql://")
+        problems.append("it does not begin with postgresql://")
         return
-    person, rest = _split_credentials(rest)
+    credentials, rest = _split_credentials(rest)
     path, _, query = rest.partition("?")
     hosts, _, database = path.partition("/")
-    user, _, password = person.partition(":")
+    user, _, password = credentials.partition(":")
     parts = {"user": user, "password": password, "dbname": database}
     found = {name: unquote(part) for name, part in parts.items() if part}
     if hosts:
@@ -204,7 +206,7 @@ def _read(url: str, faults: list[str]) -> Iterator[tuple[str, str]]:
         name, _, value = pair.partition("=")
         name = {"database": "dbname"}.get(unquote(name), unquote(name))
         if name in found and name not in parts:
-            faults.append(f"its parameter {_shown(name)} is given twice")
+            problems.append(f"its parameter {_mask_parameter_name(name)} is given twice")
         if value:
             found[name] = unquote(value)
     if "host" in found:
@@ -225,14 +227,14 @@ def _split_credentials(rest: str) -> tuple[str, str]:
     return (rest[:at], rest[at + 1 :]) if at >= 0 else ("", rest)
 
 
-def _with_service(given: dict[str, str], faults: list[str]) -> dict[str, str]:
+def _add_service_parameters(parameters: dict[str, str], problems: list[str]) -> dict[str, str]:
     """Add the parameters of the service file that the URL does not have."""
-    name = given.pop("service", None) or os.environ.get("PGSERVICE")
-    stated = given.pop("servicefile", None) or os.environ.get("PGSERVICEFILE")
+    name = parameters.pop("service", None) or os.environ.get("PGSERVICE")
+    service_file = parameters.pop("servicefile", None) or os.environ.get("PGSERVICEFILE")
     if not name:
-        return given
+        return parameters
     folders = [os.environ.get("PGSYSCONFDIR", "/etc/postgresql-common")]
-    files = [Path(stated)] if stated else [Path("~/.pg_service.conf").expanduser()]
+    files = [Path(service_file)] if service_file else [Path("~/.pg_service.conf").expanduser()]
     files += [Path(folder, "pg_service.conf") for folder in folders]
     for file in files:
         parser = configparser.ConfigParser(interpolation=None)
@@ -242,29 +244,29 @@ def _with_service(given: dict[str, str], faults: list[str]) -> dict[str, str]:
             continue
         if parser.has_section(name):
             found = dict(parser[name])
-            if "authority" in given:
+            if "authority" in parameters:
                 found.pop("host", None)
                 found.pop("port", None)
-            return {**found, **given}
-    faults.append("its service is in no service file that can be read")
-    return given
+            return {**found, **parameters}
+    problems.append("its service is in no service file that can be read")
+    return parameters
 
 
-def _faults_of(given: Mapping[str, str]) -> Iterator[str]:
-    for name, value in given.items():
-        if name != "authority" and (fault := _fault_of(name, value)):
+def _find_problems(parameters: Mapping[str, str]) -> Iterator[str]:
+    for name, value in parameters.items():
+        if name != "authority" and (fault := _find_problem(name, value)):
             yield fault
-    mode = given.get("sslmode", "verify-full")
-    if given.get("sslrootcert") == SYSTEM_CERTIFICATES and mode != "verify-full":
+    mode = parameters.get("sslmode", "verify-full")
+    if parameters.get("sslrootcert") == SYSTEM_CERTIFICATES and mode != "verify-full":
         yield "its parameter sslrootcert=system needs sslmode=verify-full"
-    if given.get("sslmode") in {"verify-ca", "verify-full"}:
-        known = given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    if parameters.get("sslmode") in {"verify-ca", "verify-full"}:
+        known = parameters.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
         if not known and not Path("~/.postgresql/root.crt").expanduser().exists():
             yield f"its parameter sslmode={mode} needs sslrootcert, or sslrootcert=system"
 
 
-def _fault_of(name: str, value: str) -> str | None:
-    shown = _shown(name)
+def _find_problem(name: str, value: str) -> str | None:
+    shown = _mask_parameter_name(name)
     if name in _UNSUPPORTED:
         return f"govid does not support its parameter {shown}"
     if name in _ONLY:
@@ -285,16 +287,18 @@ def _fault_of(name: str, value: str) -> str | None:
     return None
 
 
-def _hosts(given: Mapping[str, str], faults: list[str]) -> tuple[tuple[str, int | None], ...]:
-    if "host" in given:
-        names = [_bare(host) for host in given["host"].split(",")]
-    elif "authority" in given:
-        names = [_address(part, faults) for part in given["authority"].split(",")]
+def _parse_hosts(
+    parameters: Mapping[str, str], problems: list[str]
+) -> tuple[tuple[str, int | None], ...]:
+    if "host" in parameters:
+        names = [_split_host(host) for host in parameters["host"].split(",")]
+    elif "authority" in parameters:
+        names = [_parse_address(part, problems) for part in parameters["authority"].split(",")]
     else:
         names = []
-    ports = [port for port in given.get("port", "").split(",") if port]
+    ports = [port for port in parameters.get("port", "").split(",") if port]
     if len(ports) not in {0, 1, max(1, len(names))}:
-        faults.append("it has another number of ports than of hosts")
+        problems.append("it has another number of ports than of hosts")
         return ()
     spread = ports * len(names) if len(ports) == 1 else ports or [""] * len(names)
     if not names and ports:
@@ -303,13 +307,13 @@ def _hosts(given: Mapping[str, str], faults: list[str]) -> tuple[tuple[str, int 
     for (host, own), common in zip(names, spread, strict=True):
         port = own or common
         if port and not (port.isascii() and port.isdecimal() and 0 < int(port) <= LARGEST_PORT):
-            faults.append("one of its ports is not a number from 1 to 65535")
+            problems.append("one of its ports is not a number from 1 to 65535")
             continue
         found.append((host or "localhost", int(port) if port else None))
     return tuple(found)
 
 
-def _bare(host: str) -> tuple[str, str]:
+def _split_host(host: str) -> tuple[str, str]:
     """Return a host of the parameter `host`, whose port libpq expects in `port`."""
     name, _, port = host.rpartition(":")
     if name and port.isdecimal() and ":" not in name:
@@ -317,28 +321,28 @@ def _bare(host: str) -> tuple[str, str]:
     return host.strip("[]"), ""
 
 
-def _address(part: str, faults: list[str]) -> tuple[str, str]:
+def _parse_address(part: str, problems: list[str]) -> tuple[str, str]:
     found = _ADDRESS.fullmatch(part)
     if found is None:
-        faults.append("one of its hosts cannot be read (an IPv6 address needs brackets)")
+        problems.append("one of its hosts cannot be read (an IPv6 address needs brackets)")
         return "", ""
     return unquote(found["six"] or found["name"] or ""), unquote(found["port"] or "")
 
 
-def _options(text: str, faults: list[str]) -> dict[str, str]:
+def _parse_options(text: str, problems: list[str]) -> dict[str, str]:
     """Parse `-c name=value` and `--name=value`, as the server would."""
     options: dict[str, str] = {}
     rest = text.strip()
     while rest:
         found = _OPTION.match(rest)
         if found is None:
-            faults.append("its parameter options holds something else than -c name=value")
+            problems.append("its parameter options holds something else than -c name=value")
             break
         options[found[1].replace("-", "_")] = re.sub(r"\\(.)", r"\1", found[2])
         rest = rest[found.end() :]
     return options
 
 
-def _shown(name: str) -> str:
+def _mask_parameter_name(name: str) -> str:
     """Return *name* if it can be shown: in a malformed URL it may be part of a password."""
     return name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "(of an odd name)"

@@ -52,9 +52,9 @@ class Database:
         """Build the pools of *settings*; nothing connects before `open`."""
         self._settings = settings
         self.generation = ConnectionGeneration()
-        self.requests = self._engine(settings.request_pool_size)
+        self.requests = self._build_engine(settings.request_pool_size)
         self.bus = PinnedConnectionPool(
-            self._engine(settings.bus_pool_size, ALONG_INDEXES),
+            self._build_engine(settings.bus_pool_size, ALONG_INDEXES),
             settings.bus_pool_size,
             STATEMENT_TIMEOUT_MS / 1000,
             self.generation,
@@ -65,20 +65,22 @@ class Database:
     @property
     def reads(self) -> StatementPool:
         """The pool for single statements of requests."""
-        return _opened(self._reads)
+        return _require_open(self._reads)
 
     @property
     def bus_reads(self) -> StatementPool:
         """The bus's own pool for single statements."""
-        return _opened(self._bus_reads)
+        return _require_open(self._bus_reads)
 
-    async def open(self) -> Self:
+    async def open_pools(self) -> Self:
         """Open the pools of single statements; the others connect when they are first used."""
-        self._reads = await self._pool(self._settings.read_pool_size)
-        self._bus_reads = await self._pool(self._settings.bus_read_pool_size, ALONG_INDEXES)
+        self._reads = await self._build_statement_pool(self._settings.read_pool_size)
+        self._bus_reads = await self._build_statement_pool(
+            self._settings.bus_read_pool_size, ALONG_INDEXES
+        )
         return self
 
-    async def close(self) -> None:
+    async def close_pools(self) -> None:
         """Close all pools, within one second: a server that is gone does not respond."""
         pools, self._reads, self._bus_reads = (self._reads, self._bus_reads), None, None
         await asyncio.gather(
@@ -89,7 +91,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         """Open the pools for the length of a block."""
-        return await self.open()
+        return await self.open_pools()
 
     async def __aexit__(
         self,
@@ -98,16 +100,18 @@ class Database:
         traceback: TracebackType | None,
     ) -> None:
         """Close the pools."""
-        await self.close()
+        await self.close_pools()
 
-    async def _pool(self, size: int, planner: Mapping[str, str] = {}) -> StatementPool:
-        factory = self._factory(STATEMENT_TIMEOUT_MS / 1000, planner)
-        return await StatementPool.open(factory, self.generation, size)
+    async def _build_statement_pool(
+        self, size: int, planner: Mapping[str, str] = {}
+    ) -> StatementPool:
+        factory = self._build_factory(STATEMENT_TIMEOUT_MS / 1000, planner)
+        return await StatementPool.create(factory, self.generation, size)
 
-    def _engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
+    def _build_engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
         # The timeout for an unresponsive server; a responsive one cancels statements earlier.
         engine = create_engine(
-            self._factory(SILENCE_SECONDS, planner),
+            self._build_factory(SILENCE_SECONDS, planner),
             pool_size=size,
             max_overflow=0,
             # Only `UnitOfWork` begins and ends transactions (ADR-0005).
@@ -116,15 +120,17 @@ class Database:
             hide_parameters=True,
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
         )
-        self._watch(engine)
+        self._watch_connections(engine)
         return engine
 
-    def _factory(self, command_timeout: float, planner: Mapping[str, str]) -> ConnectionFactory:
+    def _build_factory(
+        self, command_timeout: float, planner: Mapping[str, str]
+    ) -> ConnectionFactory:
         return ConnectionFactory(
             self._settings.database_url, settings=planner, command_timeout=command_timeout
         )
 
-    def _watch(self, engine: AsyncEngine) -> None:
+    def _watch_connections(self, engine: AsyncEngine) -> None:
         """Make SQLAlchemy's pool discard connections that are dead or of an old generation."""
         generation = self.generation
 
@@ -140,7 +146,7 @@ class Database:
 
         def on_error(context: ExceptionContext) -> None:
             error = context.original_exception
-            generation.check_error(error)
+            generation.end_if_read_only(error)
             if classify_database_error(error) is DatabaseFault.CONNECTION_LOST:
                 context.is_disconnect = True
                 # The other connections are checked on checkout, or end with their generation.
@@ -165,7 +171,7 @@ async def _dispose(closing: Awaitable[None]) -> None:
             await closing
 
 
-def _opened(pool: StatementPool | None) -> StatementPool:
+def _require_open(pool: StatementPool | None) -> StatementPool:
     if pool is None:
         raise RuntimeError("the database is not open")
     return pool

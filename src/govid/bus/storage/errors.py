@@ -79,9 +79,9 @@ def classify_database_error(error: BaseException | None) -> DatabaseFault | None
     The driver's error is at the end of a chain: SQLAlchemy wraps it twice.
     """
     # SQLAlchemy's error of a stale plan has the SQLSTATE of many other errors.
-    if any(isinstance(link, _STALE_PLANS) for link in _chain(error)):
+    if any(isinstance(link, _STALE_PLANS) for link in _error_chain(error)):
         return DatabaseFault.CONFLICT
-    for link in _chain(error):
+    for link in _error_chain(error):
         if is_sqlalchemy_error(link, "DBAPIError") and getattr(
             link, "connection_invalidated", False
         ):
@@ -123,13 +123,13 @@ def is_unavailable(error: BaseException | None) -> bool:
     Any socket error counts: requests that check it use no connection but that to the database.
     """
     return classify_database_error(error) is not None or any(
-        isinstance(link, OSError) for link in _chain(error)
+        isinstance(link, OSError) for link in _error_chain(error)
     )
 
 
 def is_not_storable(error: BaseException) -> bool:
     """Tell whether the database refuses the content of a row: no retry changes that."""
-    return (sqlstate(error) or "").startswith(_REFUSED_CONTENT)
+    return (find_sqlstate(error) or "").startswith(_REFUSED_CONTENT)
 
 
 def is_statement_timeout(error: BaseException) -> bool:
@@ -137,7 +137,7 @@ def is_statement_timeout(error: BaseException) -> bool:
 
     The driver cannot distinguish that from a server that does not respond at all.
     """
-    return isinstance(error, TimeoutError) or sqlstate(error) == "57014"
+    return isinstance(error, TimeoutError) or find_sqlstate(error) == "57014"
 
 
 def is_transient(error: BaseException) -> bool:
@@ -149,9 +149,9 @@ def is_transient(error: BaseException) -> bool:
     return classify_database_error(error) is not None
 
 
-def sqlstate(error: BaseException | None) -> str | None:
+def find_sqlstate(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of *error*, or of what caused it."""
-    for link in _chain(error):
+    for link in _error_chain(error):
         if isinstance(state := getattr(link, "sqlstate", None), str):
             return state
     return None
@@ -159,8 +159,8 @@ def sqlstate(error: BaseException | None) -> str | None:
 
 def error_members(error: BaseException) -> dict[str, str]:
     """Return the log members of *error*: its class and its SQLSTATE, never its text."""
-    state = sqlstate(error)
-    members = {"error_class": error_class(error)}
+    state = find_sqlstate(error)
+    members = {"error_class": error_class_name(error)}
     return members if state is None else {**members, "sqlstate": state}
 
 
@@ -171,26 +171,26 @@ def error_details(error: BaseException) -> dict[str, str]:
     function, the innermost first, but never a value or a message.
     """
     details = error_members(error)
-    for link in _chain(error):
+    for link in _error_chain(error):
         if isinstance(name := getattr(link, "constraint_name", None), str):
             details["constraint"] = name
             break
     frames = traceback.extract_tb(error.__traceback__)
-    shown = [frame for frame in frames[:-1] if not _is_foreign(frame.filename)] + frames[-1:]
+    shown = [frame for frame in frames[:-1] if not _is_library_file(frame.filename)] + frames[-1:]
     if shown:
         details["frames"] = " < ".join(
-            f"{_short(frame.filename)}:{frame.lineno} {frame.name}"
+            f"{_shorten_path(frame.filename)}:{frame.lineno} {frame.name}"
             for frame in reversed(shown[-MAX_FRAMES:])
         )
     return details
 
 
-def _is_foreign(filename: str) -> bool:
+def _is_library_file(filename: str) -> bool:
     """Tell whether *filename* is a library's or Python's own."""
     return "/site-packages/" in filename or "/lib/python" in filename
 
 
-def _short(filename: str) -> str:
+def _shorten_path(filename: str) -> str:
     """Return *filename* from its package on."""
     for marker in ("/site-packages/", "/src/", "/lib/"):
         _, found, rest = filename.rpartition(marker)
@@ -199,17 +199,17 @@ def _short(filename: str) -> str:
     return filename.rpartition("/")[2]
 
 
-def error_class(error: BaseException) -> str:
+def error_class_name(error: BaseException) -> str:
     """Return the dotted name of *error*'s class: all that may be kept of it, as texts leak (I9)."""
     kind = type(error)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def fingerprint(error: BaseException) -> str:
+def compute_fingerprint(error: BaseException) -> str:
     """Return a hash of what failures with one cause have in common: their class and place."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return hashlib.sha256(f"{error_class(error)} {place}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{error_class_name(error)} {place}".encode()).hexdigest()[:16]
 
 
 def backoff(attempts: int, limit_seconds: float) -> float:
@@ -218,7 +218,7 @@ def backoff(attempts: int, limit_seconds: float) -> float:
     Up to a quarter is subtracted at random (jitter), so that keys which failed together are not
     retried together.
     """
-    return _jittered(min(float(2 ** min(attempts - 1, 30)), limit_seconds))
+    return _apply_jitter(min(float(2 ** min(attempts - 1, 30)), limit_seconds))
 
 
 def outage_backoff(elapsed_seconds: float, limit_seconds: float) -> float:
@@ -227,14 +227,14 @@ def outage_backoff(elapsed_seconds: float, limit_seconds: float) -> float:
     The backoff equals the time since the outage began. So it doubles without a counter of
     attempts: an outage spends none.
     """
-    return _jittered(min(max(elapsed_seconds, 1.0), limit_seconds))
+    return _apply_jitter(min(max(elapsed_seconds, 1.0), limit_seconds))
 
 
-def _jittered(seconds: float) -> float:
+def _apply_jitter(seconds: float) -> float:
     return seconds * random.uniform(0.75, 1.0)  # noqa: S311 - not a secret
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield *error* and what caused it, the driver's own error of a SQLAlchemy error first."""
     while error is not None:
         yield error

@@ -40,7 +40,7 @@ class PartitionRange(NamedTuple):
     @classmethod
     def for_day(cls, day: date) -> "PartitionRange":
         """Return the ids of *day*, in UTC."""
-        return cls(_start(day), _start(day + timedelta(days=1)))
+        return cls(_first_id(day), _first_id(day + timedelta(days=1)))
 
 
 class TablePartition(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ class PartitionManager:
             return "occupied"
         return "added"
 
-    async def remove_leftovers(self) -> None:
+    async def remove_leftover_constraint(self) -> None:
         """Remove the constraint that an interrupted `add_day` may have left."""
         await self._connection.execute(
             f"ALTER TABLE bus.{self._default} DROP CONSTRAINT IF EXISTS {self._outside_constraint}"
@@ -109,10 +109,10 @@ class PartitionManager:
         # Checked again under the lock: a replay that was reading these events has ended by then.
         async with self._exclusive_lock(
             f"bus.{self._table}", lambda: self._is_needed(span)
-        ) as free:
-            if free:
+        ) as is_free:
+            if is_free:
                 await self._connection.execute(f"DROP TABLE bus.{partition.name}")
-            return free
+            return is_free
 
     async def truncate_default(self, until: UUID) -> bool:
         """Truncate the default partition if all its rows are older than *until* and not needed.
@@ -131,10 +131,10 @@ class PartitionManager:
 
         if await wanted():
             return False
-        async with self._exclusive_lock(f"bus.{self._default}", wanted) as free:
-            if free:
+        async with self._exclusive_lock(f"bus.{self._default}", wanted) as is_free:
+            if is_free:
                 await self._connection.execute(f"TRUNCATE bus.{self._default}")
-            return free
+            return is_free
 
     async def _attach_beside_rows(self, day: date, span: PartitionRange) -> None:
         """Attach while the default partition has rows, none of them of *day*.
@@ -154,7 +154,7 @@ class PartitionManager:
             await self._attach(day, span, exclusive=False)
         finally:
             # If it stayed, the default partition would one day refuse rows of that day.
-            await self.remove_leftovers()
+            await self.remove_leftover_constraint()
 
     async def _attach(self, day: date, span: PartitionRange, *, exclusive: bool) -> None:
         name = f"bus.{self._table}_{day:%Y%m%d}"
@@ -182,14 +182,14 @@ class PartitionManager:
 
     @asynccontextmanager
     async def _exclusive_lock(
-        self, table: str, needed: Callable[[], Awaitable[bool]]
+        self, table: str, is_needed: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bool]:
         """Lock *table* exclusively during the block; yield whether it is still not *needed*."""
         async with self._connection.transaction():
             # Transactions that wait for this lock wait no longer than this.
             await self._connection.execute(f"SET LOCAL statement_timeout = {LOCKED_MS}")
             await self._connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-            yield not await needed()
+            yield not await is_needed()
 
     async def _is_needed(self, span: PartitionRange) -> bool:
         return bool(await self._connection.fetchval(QUERIES[f"{self._table}_needed"], *span))
@@ -212,7 +212,7 @@ class PartitionManager:
         )
 
 
-def _start(day: date) -> UUID:
+def _first_id(day: date) -> UUID:
     return first_uuid7_at(datetime.combine(day, time(), tzinfo=UTC))
 
 

@@ -21,7 +21,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from govid.bus.storage.connection import ConnectionFactory
-from govid.bus.storage.errors import DatabaseFault, classify_database_error, sqlstate
+from govid.bus.storage.errors import DatabaseFault, classify_database_error, find_sqlstate
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,9 @@ class ConnectionGeneration:
         for listener in self._listeners:
             listener()
 
-    def check_error(self, error: BaseException) -> None:
+    def end_if_read_only(self, error: BaseException) -> None:
         """End the generation if *error* shows that the server accepts no writes."""
-        if sqlstate(error) == READ_ONLY:
+        if find_sqlstate(error) == READ_ONLY:
             self.end()
 
 
@@ -132,7 +132,7 @@ class StatementPool:
         generation.on_end(self._expire)
 
     @classmethod
-    async def open(
+    async def create(
         cls, factory: ConnectionFactory, generation: ConnectionGeneration, size: int
     ) -> Self:
         """Open a pool of at most *size* connections of *factory*; one is opened at once."""
@@ -146,7 +146,7 @@ class StatementPool:
             max_size=size,
             connect=connect,
             # Nothing to reset after single statements, and it would cost a round trip each.
-            reset=_leave_as_it_is,
+            reset=_skip_reset,
         )
         opened = cls(pool, generation)
         async with opened.acquire():
@@ -181,7 +181,7 @@ class StatementPool:
             try:
                 yield connection
             except Exception as error:
-                self._generation.check_error(error)
+                self._generation.end_if_read_only(error)
                 if classify_database_error(error) is DatabaseFault.CONNECTION_LOST:
                     connection.terminate()
                 raise
@@ -200,5 +200,5 @@ class StatementPool:
         task.add_done_callback(self._expiring.discard)
 
 
-async def _leave_as_it_is(_connection: Any) -> None:
+async def _skip_reset(_connection: Any) -> None:
     """Skip the reset of a returned connection."""

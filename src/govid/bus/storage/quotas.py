@@ -122,18 +122,18 @@ class QuotaCounters:
         self,
         tx: Transaction,
         *,
-        spent: Sequence[QuotaRule] = (),
+        consumed: Sequence[QuotaRule] = (),
         released: Sequence[QuotaRule] = (),
     ) -> None:
         """Confirm reservations: *spent* ones are consumed, *released* ones are cancelled."""
-        held = sorted(
+        reservations = sorted(
             [
-                *((quota.kind, quota.bucket, 1) for quota in spent),
+                *((quota.kind, quota.bucket, 1) for quota in consumed),
                 *((quota.kind, quota.bucket, 0) for quota in released),
             ]
         )
-        if held:
-            await tx.driver.executemany(self._confirm_sql, held)
+        if reservations:
+            await tx.driver.executemany(self._confirm_sql, reservations)
 
     async def delete_expired(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* counters that are unused or expired; return how many."""
@@ -152,7 +152,7 @@ class QuotaCounters:
             spent,
         )
         limits = {(quota.kind, quota.bucket): quota.limit for quota in quotas}
-        waits = [_wait(row, limits[row["kind"], row["bucket"]]) for row in rows]
+        waits = [_retry_seconds(row, limits[row["kind"], row["bucket"]]) for row in rows]
         return max((wait for wait in waits if wait is not None), default=None)
 
 
@@ -184,8 +184,8 @@ class QuotaCleanup:
                 deleted = await self._quotas.delete_expired(tx, BATCH_ROWS)
 
 
-def _wait(row: Mapping[str, Any], most: int) -> int | None:
+def _retry_seconds(row: Mapping[str, Any], limit: int) -> int | None:
     """Return for how many seconds to wait; reservations count. None if the limit is not reached."""
-    if row["held"] + row["spent"] <= most:
+    if row["held"] + row["spent"] <= limit:
         return None
-    return int(row["seconds_left"]) if row["spent"] >= most else BUSY_SECONDS
+    return int(row["seconds_left"]) if row["spent"] >= limit else BUSY_SECONDS

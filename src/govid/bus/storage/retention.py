@@ -20,7 +20,7 @@ from govid.bus.shared.clock import Clock
 from govid.bus.shared.ids import first_uuid7_at
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.partitions import LOCKED_MS, QUERIES, PartitionManager
 from govid.bus.storage.sql import release_session_lock, try_session_lock
 from govid.bus.storage.workers import PeriodicWorker
@@ -55,7 +55,7 @@ class AgeLimited(msgspec.Struct, frozen=True):
 class Unlimited(msgspec.Struct, frozen=True):
     """No age limit; `why` is the reason why the table cannot grow without bound."""
 
-    why: str
+    reason: str
 
 
 RULES: Mapping[str, DailyPartitioned | AgeLimited | Unlimited] = {
@@ -128,13 +128,13 @@ class RetentionWorker:
             if not await try_session_lock(connection, ADVISORY_LOCK):
                 return True
             complete = True
-            for table, step in await self._steps(connection):
+            for table, step in await self._build_steps(connection):
                 try:
                     await step()
                 except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
                     log.info(
                         "retention.postponed",
-                        extra={"table": table, "error_class": error_class(error)},
+                        extra={"table": table, "error_class": error_class_name(error)},
                     )
                     complete = False
             await release_session_lock(connection, ADVISORY_LOCK)
@@ -143,7 +143,7 @@ class RetentionWorker:
             # After an error the lock ends with the connection.
             connection.terminate()
 
-    async def _steps(self, connection: Any) -> list[tuple[str, RetentionStep]]:
+    async def _build_steps(self, connection: Any) -> list[tuple[str, RetentionStep]]:
         """Return the steps of a round in their order, each with its table."""
         # Of two clocks the one that drops less is used: a clock that jumps ahead by a year must not
         # drop a year of events.
@@ -173,7 +173,7 @@ class RetentionWorker:
         self, partitions: PartitionManager, table: str, ahead: int
     ) -> None:
         """Create the missing partitions of today and of the *ahead* days after it."""
-        await partitions.remove_leftovers()
+        await partitions.remove_leftover_constraint()
         present = [p.id_range for p in await partitions.fetch_all() if p.id_range is not None]
         today = self._clock.now().astimezone(UTC).date()
         for day in (today + timedelta(days=n) for n in range(ahead + 1)):
@@ -181,9 +181,9 @@ class RetentionWorker:
             if any(span.lower <= first < span.upper for span in present):
                 continue
             if await partitions.add_day(day, current=day == today) == "occupied":
-                self._log_once(table, day.isoformat())
+                self._log_created_day(table, day.isoformat())
 
-    def _log_once(self, table: str, day: str) -> None:
+    def _log_created_day(self, table: str, day: str) -> None:
         if (name := f"{table} {day}") not in self._logged_days:
             self._logged_days.add(name)
             log.info("retention.day_in_default", extra={"table": table, "day": day})

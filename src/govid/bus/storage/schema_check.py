@@ -36,16 +36,16 @@ def schema_differences(
 
     Additions are not reported.
     """
-    found_lines = {_subject(line): line for line in set(live) - set(expected)}
+    found_lines = {_described_object(line): line for line in set(live) - set(expected)}
     return sorted(
-        f"altered: {line}; found: {found_lines[_subject(line)]}"
-        if _subject(line) in found_lines
+        f"altered: {line}; found: {found_lines[_described_object(line)]}"
+        if _described_object(line) in found_lines
         else f"missing: {line}"
         for line in set(expected) - set(live)
     )
 
 
-def _subject(line: str) -> tuple[str, ...]:
+def _described_object(line: str) -> tuple[str, ...]:
     """Return the kind and the name of what *line* describes."""
     return tuple(line.split(" ", 2)[:2])
 

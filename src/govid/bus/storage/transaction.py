@@ -157,10 +157,10 @@ class UnitOfWork:
             try:
                 await driver.execute("BEGIN")
                 yield members
-                addressed = await self._flush(driver, members)
+                subscribers = await self._flush(driver, members)
                 await driver.execute("COMMIT")
             except BaseException as error:
-                self._generation.check_error(error)
+                self._generation.end_if_read_only(error)
                 await _roll_back(connection, driver, error)
                 raise
             finally:
@@ -169,17 +169,17 @@ class UnitOfWork:
         for context in contexts:
             if context.deferred_event is not None:
                 context.deferred_event.is_written = True
-        if addressed:
-            self._notify(addressed)
+        if subscribers:
+            self._notify(subscribers)
         _run_hooks(members)
 
     async def _flush(self, driver: Any, members: Sequence[Transaction]) -> Collection[str]:
         """Store the events of all *members* in one statement, which locks all keys in one order."""
         emissions: list[Emission] = []
         for tx in members:
-            witness = tx.context.deferred_event
-            if witness is not None and not witness.is_written:
-                tx.emit(witness.event)
+            deferred_event = tx.context.deferred_event
+            if deferred_event is not None and not deferred_event.is_written:
+                tx.emit(deferred_event.event)
             emissions.extend(tx.drain_emissions())
         return await self._outbox.write(driver, emissions) if emissions else ()
 

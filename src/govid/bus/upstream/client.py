@@ -92,7 +92,7 @@ class UpstreamClient:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.breaker = CircuitBreaker(
-            department, failures=policy.failures_to_open, rest_seconds=policy.rest_seconds
+            department, failures=policy.failures_to_open, open_seconds=policy.open_seconds
         )
         self._department = department
         self._http = http
@@ -112,15 +112,15 @@ class UpstreamClient:
         Raises:
             UpstreamFailure: there is no response, or none that can be used.
         """
-        make: RequestFactory = (
+        build_request: RequestFactory = (
             (lambda: request) if isinstance(request, UpstreamRequest) else request
         )
         until = asyncio.get_running_loop().time() + self._policy.total_seconds
-        current = make()
+        current = build_request()
         async for attempt in retry_loop(self._policy, repeatable=current.repeatable):
             with attempt:
                 return await self._attempt(current, attempt.retry_state.attempt_number, until)
-            current = make()
+            current = build_request()
         raise AssertionError("the loop ends with a response or an error")
 
     def reject_other_subject(self) -> NoReturn:
@@ -131,7 +131,7 @@ class UpstreamClient:
         Raises:
             Unusable: always.
         """
-        self._metrics.record_wrong_answer(self._department)
+        self._metrics.record_wrong_subject(self._department)
         log.error("department.answered_about_another", extra={"department": self._department})
         raise UnusableResponse(self._department, "another subject")
 
@@ -145,9 +145,9 @@ class UpstreamClient:
         upstream_id = None
         try:
             with self.breaker.attempt():
-                answer = await self._exchange(request, until)
-            outcome = str(answer.status)
-            upstream_id = _upstream_id(answer)
+                response = await self._send_once(request, until)
+            outcome = str(response.status)
+            upstream_id = _upstream_id(response)
         except UpstreamFailure as failure:
             outcome = failure.outcome
             raise
@@ -168,7 +168,7 @@ class UpstreamClient:
                     "upstream_id": upstream_id,
                 },
             )
-        return answer
+        return response
 
     async def _wait_for_limit(self, until: float) -> None:
         """Wait until the rate limit allows one more call."""
@@ -181,7 +181,7 @@ class UpstreamClient:
             # govid's own rate limit; the department has not failed.
             raise UpstreamRateLimited(self._department, "own limit") from None
 
-    async def _exchange(self, request: UpstreamRequest, until: float) -> UpstreamResponse:
+    async def _send_once(self, request: UpstreamRequest, until: float) -> UpstreamResponse:
         try:
             async with asyncio.timeout_at(until), self._open_response(request) as response:
                 self._check_head(response)
@@ -191,15 +191,15 @@ class UpstreamClient:
         except httpx.RequestError as error:
             # Without the cause: it contains the request, with its URL and headers (I9).
             raise TransientUnavailable(self._department, type(error).__name__) from None
-        answer = UpstreamResponse(
+        upstream_response = UpstreamResponse(
             department=self._department,
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
             body=body,
         )
-        if body and _media_type(answer) not in request.accepts:
+        if body and _media_type(upstream_response) not in request.accepts:
             raise UnusableResponse(self._department, "content type")
-        return answer
+        return upstream_response
 
     @asynccontextmanager
     async def _open_response(
@@ -257,14 +257,14 @@ class UpstreamClient:
         return b"".join(chunks)
 
 
-def _media_type(answer: UpstreamResponse) -> str:
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _media_type(response: UpstreamResponse) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _upstream_id(answer: UpstreamResponse) -> str | None:
+def _upstream_id(response: UpstreamResponse) -> str | None:
     """Return the department's own id of this exchange, if it sends one."""
     for name in ("x-request-id", "x-amz-cf-id", "correlationid"):
-        if value := answer.headers.get(name):
+        if value := response.headers.get(name):
             return value[:64]
     return None
 
@@ -293,18 +293,18 @@ class AuthorisedClient:
             CredentialsRejected: the new token is refused as well; the breaker is open now.
             UpstreamFailure: there is no response, or no token.
         """
-        answer = await self._send_with(await self._tokens.get(), request)
-        if not self._is_token_refusal(answer):
-            return answer
-        answer = await self._send_with(await self._tokens.get(), request)
-        if not self._is_token_refusal(answer):
-            return answer
+        response = await self._send_with_token(await self._tokens.get(), request)
+        if not self._is_token_refusal(response):
+            return response
+        response = await self._send_with_token(await self._tokens.get(), request)
+        if not self._is_token_refusal(response):
+            return response
         self.client.breaker.trip()
-        raise CredentialsRejected(answer.department, "token refused")
+        raise CredentialsRejected(response.department, "token refused")
 
-    async def _send_with(self, token: str, request: UpstreamRequest) -> UpstreamResponse:
+    async def _send_with_token(self, token: str, request: UpstreamRequest) -> UpstreamResponse:
         headers = {**request.headers, "Authorization": f"Bearer {token}"}
-        answer = await self.client.request(structs.replace(request, headers=headers))
-        if self._is_token_refusal(answer):
+        response = await self.client.request(structs.replace(request, headers=headers))
+        if self._is_token_refusal(response):
             self._tokens.evict(token)
-        return answer
+        return response

@@ -78,7 +78,7 @@ class Department:
             refuse_simulators=self._refuse_simulators,
             limiter=limiter,
         )
-        api.breaker.add_listener(partial(self._on_breaker_change, api, policy.rest_seconds))
+        api.breaker.add_listener(partial(self._on_breaker_change, api, policy.open_seconds))
         self._clients.append(api)
         return api
 
@@ -97,7 +97,7 @@ class Department:
         return "ok" if states <= {BreakerState.CLOSED} else "down"
 
     def _on_breaker_change(
-        self, api: UpstreamClient, rest_seconds: float, state: BreakerState
+        self, api: UpstreamClient, open_seconds: float, state: BreakerState
     ) -> None:
         match state:
             case BreakerState.CLOSED:
@@ -105,7 +105,7 @@ class Department:
                 # its caller trips it: so the notification is deferred to the next loop iteration.
                 self._schedule(api, 0, partial(self._on_recovered, api))
             case BreakerState.OPEN:
-                pause = max(rest_seconds, MIN_PROBE_INTERVAL_SECONDS)
+                pause = max(open_seconds, MIN_PROBE_INTERVAL_SECONDS)
                 self._schedule(api, pause, partial(self._request_probe, api, pause))
 
     def _on_recovered(self, api: UpstreamClient) -> None:

@@ -38,15 +38,15 @@ class RequestPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The deadline of everything together: the rate limit, all attempts, and the backoff."""
     attempts: int = 3
     """How often a repeatable request is sent at most."""
-    first_pause_seconds: float = 0.3
+    first_backoff_seconds: float = 0.3
     """The longest backoff after the first attempt; it doubles with each attempt."""
-    longest_pause_seconds: float = 3
+    max_backoff_seconds: float = 3
     per_second: float | None = None
     """How many requests may be sent in a second; None means no limit."""
     body_bytes: int = 1024 * 1024
     failures_to_open: int = 5
     """How many consecutive failures open the circuit breaker."""
-    rest_seconds: float = 15
+    open_seconds: float = 15
     """How long the circuit breaker stays open before it lets a probe through."""
 
 
@@ -69,10 +69,10 @@ class CircuitBreaker:
     is added here.
     """
 
-    def __init__(self, name: str, *, failures: int, rest_seconds: float) -> None:
+    def __init__(self, name: str, *, failures: int, open_seconds: float) -> None:
         """Open after *failures* consecutive failures, for *rest_seconds*."""
         self._name = name
-        self._context = Context(name, failures, rest_seconds)
+        self._context = Context(name, failures, open_seconds)
         self._probing = False
         self._listeners: list[BreakerListener] = []
 
@@ -96,7 +96,7 @@ class CircuitBreaker:
         Raises:
             UpstreamUnavailable: it would be refused.
         """
-        if self._is_resting() or self._probing:
+        if self._is_open() or self._probing:
             raise UpstreamUnavailable(self._name, "breaker open")
 
     @contextmanager
@@ -130,7 +130,7 @@ class CircuitBreaker:
                 self._probing = False
             self._notify_listeners()
 
-    def _is_resting(self) -> bool:
+    def _is_open(self) -> bool:
         if self.state is not BreakerState.OPEN:
             return False
         # The library raises the same state object each time, and its traceback would grow.
@@ -194,9 +194,9 @@ def parse_retry_after(header: str | None, now: datetime | None = None) -> float 
 class _Backoff:
     def __init__(self, policy: RequestPolicy) -> None:
         self._jitter = wait_random_exponential(
-            multiplier=policy.first_pause_seconds, max=policy.longest_pause_seconds
+            multiplier=policy.first_backoff_seconds, max=policy.max_backoff_seconds
         )
-        self._spread = policy.first_pause_seconds
+        self._spread = policy.first_backoff_seconds
 
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
@@ -239,7 +239,7 @@ class UpstreamMetrics:
             registry=registry,
         )
 
-        self._wrong_answers = Counter(
+        self._wrong_subjects = Counter(
             "govid_department_wrong_answers_total",
             "Responses about another person or appointment than was requested.",
             ["department"],
@@ -248,15 +248,15 @@ class UpstreamMetrics:
 
     def register_department(self, department: str) -> None:
         """Start the series of *department* that an alert watches, at 0."""
-        self._wrong_answers.labels(department)
+        self._wrong_subjects.labels(department)
 
     def record_attempt(self, department: str, operation: str, outcome: str, seconds: float) -> None:
         """Record one attempt that took *seconds*."""
         self._seconds.labels(department, operation, outcome).observe(seconds)
 
-    def record_wrong_answer(self, department: str) -> None:
+    def record_wrong_subject(self, department: str) -> None:
         """Count one response that was about another person or appointment."""
-        self._wrong_answers.labels(department).inc()
+        self._wrong_subjects.labels(department).inc()
 
     def set_breaker_state(self, department: str, api: str, state: BreakerState) -> None:
         """Set the state of the circuit breaker of an API."""

@@ -84,9 +84,9 @@ class FaultInjector:
         """Start with the fault that *text* names, if any; *seed* makes a run repeatable."""
         self._random = random.Random(seed)  # noqa: S311 - not a secret
         self._fault_rate: FaultRate | None = None
-        self.set(text)
+        self.set_fault(text)
 
-    def set(self, text: str) -> None:
+    def set_fault(self, text: str) -> None:
         """Set the fault to inject; an empty *text* ends it.
 
         Raises:
@@ -94,7 +94,7 @@ class FaultInjector:
         """
         self._fault_rate = FaultRate.parse(text) if text else None
 
-    def next(self) -> InjectedFault | None:
+    def next_fault(self) -> InjectedFault | None:
         """Return the fault to inject into the next call, if any."""
         share = self._fault_rate
         if share is None or self._random.random() >= share.rate:
@@ -144,7 +144,7 @@ class SimulatedUpstream:
             return
         marked_send = _mark_as_simulated(send)
         if scope["path"] == self._fault_path and scope["method"] == "PUT":
-            await self._set_fault(receive, marked_send)
+            await self._handle_fault_request(receive, marked_send)
             return
         fault = self._choose_fault(scope)
         scope["govid.fault"] = fault
@@ -152,11 +152,11 @@ class SimulatedUpstream:
 
     def _choose_fault(self, scope: Scope) -> InjectedFault | None:
         asked = dict(scope["headers"]).get(FAULT_HEADER)
-        return InjectedFault(asked.decode()) if asked else self.faults.next()
+        return InjectedFault(asked.decode()) if asked else self.faults.next_fault()
 
-    async def _set_fault(self, receive: Receive, send: Send) -> None:
+    async def _handle_fault_request(self, receive: Receive, send: Send) -> None:
         try:
-            self.faults.set((await _body(receive)).decode().strip())
+            self.faults.set_fault((await _read_body(receive)).decode().strip())
         except ValueError:
             await _respond(send, HTTPStatus.BAD_REQUEST, b"no such fault", "text/plain")
         else:
@@ -224,7 +224,7 @@ async def _wait_for_disconnect(receive: Receive) -> None:
         pass
 
 
-async def _body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     body, more = b"", True
     while more:
         message = await receive()

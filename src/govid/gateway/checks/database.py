@@ -139,12 +139,12 @@ async def database_problems(
     accepts_writes = not await connection.fetchval(IS_READ_ONLY)
     if not accepts_writes:
         found.append("the database accepts no writes: it is a standby, or read-only")
-    rights = await _missing_privileges(connection)
+    rights = await _find_missing_privileges(connection)
     found += [f"the database's role may not {right}" for right in rights]
     if schema_fits:
-        found += await _absent_tables(connection)
+        found += await _find_absent_tables(connection)
     if schema_fits and accepts_writes and not rights:
-        found += [one async for one in _failed_statements(connection)]
+        found += [one async for one in _find_failed_statements(connection)]
     if not allow_unsafe and await _read_setting(connection, "fsync") == "off":
         found.append(
             "the database runs with fsync=off and loses what was committed at a power cut; to "
@@ -171,7 +171,7 @@ async def foreign_topic_warnings(connection: Any, topics: Collection[str]) -> li
     ]
 
 
-async def _absent_tables(connection: Any) -> list[str]:
+async def _find_absent_tables(connection: Any) -> list[str]:
     """Return removed tables of modules; those of schema bus are compared elsewhere."""
     names = {
         f"{schema}.{table}"
@@ -251,7 +251,7 @@ async def _can_begin(connection: Any) -> bool:
     return True
 
 
-async def _missing_privileges(connection: Any) -> list[str]:
+async def _find_missing_privileges(connection: Any) -> list[str]:
     rights = [
         f"{row['privilege']} {kind} {row['name']}"
         for kind, query in (
@@ -281,7 +281,7 @@ async def _missing_privileges(connection: Any) -> list[str]:
     return rights
 
 
-def _statements(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[Any]]]]:
+def _build_statements(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[Any]]]]:
     """Yield one statement of each kind, as the workers execute it."""
     replica = uuid7()
 
@@ -295,8 +295,8 @@ def _statements(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[A
     yield "notify other replicas", lambda: connection.fetch("SELECT pg_notify('govid_check', '')")
 
 
-async def _failed_statements(connection: Any) -> AsyncIterator[str]:
-    for name, execute in _statements(connection):
+async def _find_failed_statements(connection: Any) -> AsyncIterator[str]:
+    for name, execute in _build_statements(connection):
         try:
             async with _rolled_back(connection):
                 await execute()

@@ -15,7 +15,7 @@ from govid.bus.kafka.topic_reader import TopicReader, open_reader
 from govid.bus.kafka.topics import ordered_topics, required_topics
 from govid.bus.operations.kafka_acceptance import QUERIES, TopicState, compare_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
-from govid.bus.storage.errors import DRIVER_ERRORS, error_class
+from govid.bus.storage.errors import DRIVER_ERRORS, error_class_name
 from govid.gateway.settings import Settings
 from govid.gateway.settings.kafka_addresses import describe_unreachable, explain_unreachable
 
@@ -45,22 +45,24 @@ async def check_kafka(settings: Settings) -> KafkaFindings:
     try:
         # The client would retry for seconds at an address that refuses connections.
         if await explain_unreachable(servers) is None:
-            async with open_reader(servers) as archive:
-                return await _check(settings, archive)
+            async with open_reader(servers) as reader:
+                return await _check(settings, reader)
     except Outage:
         pass
     except Exception as error:  # noqa: BLE001 - an edge: a server starts whatever Kafka does
-        return KafkaFindings(warnings=[f"Kafka was not checked, because of {error_class(error)}"])
+        return KafkaFindings(
+            warnings=[f"Kafka was not checked, because of {error_class_name(error)}"]
+        )
     silence = await describe_unreachable(servers)
     return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was checked"])
 
 
-async def _check(settings: Settings, archive: TopicReader) -> KafkaFindings:
-    present = await archive.fetch_partition_counts()
+async def _check(settings: Settings, reader: TopicReader) -> KafkaFindings:
+    present = await reader.fetch_partition_counts()
     wanted = required_topics(settings.bus)
     missing = [name for name in wanted if name not in present]
-    compared = await _compare_with_database(settings, archive, present)
-    durability = await durability_warnings(archive, [name for name in wanted if name in present])
+    compared = await _compare_with_database(settings, reader, present)
+    durability = await durability_warnings(reader, [name for name in wanted if name in present])
     return KafkaFindings(
         warnings=[*_missing_topics(missing), *compared.warnings, *durability],
         relay_faults=compared.relay_faults,
@@ -68,7 +70,7 @@ async def _check(settings: Settings, archive: TopicReader) -> KafkaFindings:
 
 
 async def _compare_with_database(
-    settings: Settings, archive: TopicReader, present: Mapping[str, int]
+    settings: Settings, reader: TopicReader, present: Mapping[str, int]
 ) -> KafkaFindings:
     """Compare Kafka with the database, if the database is available."""
     if not settings.bus.database_url:
@@ -84,7 +86,7 @@ async def _compare_with_database(
         found = (
             KafkaComparison()
             if is_in_memory
-            else await compare_ends(settings.bus, connection, archive)
+            else await compare_ends(settings.bus, connection, reader)
         )
     except asyncpg.PostgresError:
         return KafkaFindings()
@@ -99,10 +101,10 @@ async def _compare_with_database(
     )
 
 
-async def durability_warnings(archive: TopicReader, topics: Sequence[str]) -> list[str]:
+async def durability_warnings(reader: TopicReader, topics: Sequence[str]) -> list[str]:
     """Return warnings for topics that can lose acknowledged records with one broker."""
-    replicas = await archive.fetch_replica_counts(topics)
-    configuration = await archive.fetch_configuration(topics)
+    replicas = await reader.fetch_replica_counts(topics)
+    configuration = await reader.fetch_configuration(topics)
     found = {
         "one replica only (replication factor 1)": [n for n in topics if replicas.get(n) == 1],
         "min.insync.replicas=1, so that one broker acknowledges alone": [

@@ -59,7 +59,7 @@ async def backend_problems(settings: Settings) -> list[str]:
             return [SHARED_SESSIONS.format(mode)]
         connection = await factory.connect()
     except InvalidConnectionUrl as error:
-        return [f"GOVID_DATABASE_URL: {one}" for one in error.faults]
+        return [f"GOVID_DATABASE_URL: {one}" for one in error.problems]
     except (DatabaseUnreachable, SessionRefused) as error:
         return [str(error)]
     except DRIVER_ERRORS as error:

@@ -119,7 +119,7 @@ def _trusted_networks(settings: Settings) -> Iterator[str]:
     """Check the lists of trusted networks."""
     lists: Mapping[str, tuple[str, ...]] = {
         "GOVID_TRUSTED_PROXIES": settings.trusted_proxies,
-        "GOVID_TRUSTED_CALLERS": settings.identity.throttle.trusted_callers,
+        "GOVID_TRUSTED_CALLERS": settings.identity.throttle.trusted_networks,
     }
     for name, networks in lists.items():
         if _covers_all_addresses(networks):
@@ -131,9 +131,11 @@ def _trusted_networks(settings: Settings) -> Iterator[str]:
 
 def _covers_all_addresses(networks: tuple[str, ...]) -> bool:
     read = [ip_network(one) for one in networks]
-    fours = collapse_addresses([one for one in read if isinstance(one, IPv4Network)])
-    sixes = collapse_addresses([one for one in read if isinstance(one, IPv6Network)])
-    return any(one.prefixlen == 0 for one in fours) or any(one.prefixlen == 0 for one in sixes)
+    ipv4_networks = collapse_addresses([one for one in read if isinstance(one, IPv4Network)])
+    ipv6_networks = collapse_addresses([one for one in read if isinstance(one, IPv6Network)])
+    return any(one.prefixlen == 0 for one in ipv4_networks) or any(
+        one.prefixlen == 0 for one in ipv6_networks
+    )
 
 
 def _rate_limits(settings: Settings) -> Iterator[str]:

@@ -117,7 +117,7 @@ async def find_account(
     return found[0]
 
 
-_FORGIVE_QUESTION = "Reset {} attempts of this account and {} of its identifier?"
+_RESET_QUESTION = "Reset {} attempts of this account and {} of its identifier?"
 
 
 @click.command(
@@ -144,20 +144,18 @@ async def _reset_attempts(selector: AccountSelector, options: OperatorOptions) -
     # The preview needs the key too: with another key the identifier's attempts are not found.
     async with open_identity(writes=True) as services:
         account_id = await find_account(services.administration, selector, context)
-        spent = await services.attempt_reset.preview(account_id, context)
+        used = await services.attempt_reset.preview(account_id, context)
         if not options.dry_run:
-            confirm(
-                _FORGIVE_QUESTION.format(spent.by_account, spent.for_identifier), yes=options.yes
-            )
-            spent = await services.attempt_reset.reset(
+            confirm(_RESET_QUESTION.format(used.by_account, used.for_identifier), yes=options.yes)
+            used = await services.attempt_reset.reset(
                 account_id, reason=options.reason, context=context
             )
         options.output.print_mapping(
             {
                 "account_id": account_id,
-                "status": spent.status,
-                "attempts_of_account": spent.by_account,
-                "attempts_of_identifier": spent.for_identifier,
+                "status": used.status,
+                "attempts_of_account": used.by_account,
+                "attempts_of_identifier": used.for_identifier,
                 "done": not options.dry_run,
             }
         )
@@ -228,19 +226,19 @@ class AccountCommand(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: LifeEventKind
     question: str
-    after: str
+    success_text: str
 
 
 BLOCK = AccountCommand(
     kind=LifeEventKind.BLOCK,
     question="Block this account and revoke its {} sessions?",
-    after="It is blocked from its next request on. To undo: `govid accounts restore {}`.",
+    success_text="It is blocked from its next request on. To undo: `govid accounts restore {}`.",
 )
 RESTORE = AccountCommand(
     kind=LifeEventKind.RESTORE,
     question="Restore this account?",
-    after="The account holder must sign in again. Cancelled appointments stay cancelled. History: "
-    "`govid accounts show {}`.",
+    success_text="The account holder must sign in again. Cancelled appointments stay cancelled. "
+    "History: `govid accounts show {}`.",
 )
 
 
@@ -377,7 +375,9 @@ async def _apply_change(
             }
         )
         print_note(
-            "Nothing was changed." if options.dry_run else account_command.after.format(account_id)
+            "Nothing was changed."
+            if options.dry_run
+            else account_command.success_text.format(account_id)
         )
 
 

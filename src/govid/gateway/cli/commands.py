@@ -21,7 +21,7 @@ from govid import __version__
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import print_note
 
-STARTED = time.monotonic()
+STARTED_AT = time.monotonic()
 """Start of this process on the monotonic clock; the reported start time includes imports."""
 
 
@@ -94,10 +94,12 @@ class CommandGroup(rich_click.RichGroup):
     ) -> Any:
         """Run a command and end the process with its exit code."""
         del standalone_mode, windows_expand_args
-        words = list(sys.argv[1:] if args is None else args)
-        debug = "--debug" in words
+        arguments = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in arguments
         try:
-            status = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
+            status = super().main(
+                arguments, prog_name, complete_var, standalone_mode=False, **extra
+            )
         except click.UsageError as error:
             _print_error(_format_usage_error(error))
             sys.exit(ExitCode.USAGE)

@@ -12,7 +12,7 @@ from govid.gateway.cli.errors import CommandError, CommandRefused
 from govid.gateway.cli.operator import connect_at_current_schema, operator_options
 from govid.gateway.cli.target import Installation, find_installation
 from govid.gateway.dev.state import StateFolder, default_secrets
-from govid.gateway.settings import Settings, load
+from govid.gateway.settings import Settings, load_from_environment
 
 if TYPE_CHECKING:
     from govid.gateway.wiring import Components
@@ -25,7 +25,7 @@ def load_server_settings(installation: Installation) -> Settings:
     if installation.is_demonstration:
         state = StateFolder(installation.settings.data_dir).read()
         overrides |= default_secrets(installation.settings, state)
-    return load(overrides, demonstration=installation.is_demonstration)
+    return load_from_environment(overrides, demonstration=installation.is_demonstration)
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ NO_TIME = EPOCH
 """Shown for a record whose timestamps are outside the calendar."""
 POLL_SECONDS = 0.2
 BATCH = 5000
-LOOK_BACK = 1000
+LOOKBEHIND_ROWS = 1000
 """Positions that are read again, because positions are assigned before transactions commit."""
 
 _EVENTS_AFTER = """
@@ -88,12 +88,12 @@ async def follow_events(
     topics: Sequence[Topic] = tuple(Topic),
     source: EventSource | None = None,
     since: datetime | None = None,
-    ends: bool = False,
+    stops_at_end: bool = False,
     raw: bool = False,
 ) -> AsyncIterator[AsyncIterator[ObservedEvent]]:
     """Follow events in Kafka if it is configured and answers, otherwise in the outbox.
 
-    With *ends* the events end at the present end of the records, otherwise never.
+    With *stops_at_end* the events end at the present end of the records, otherwise never.
 
     Raises:
         BackendUnreachable: the requested *source* does not answer, or neither of them does.
@@ -112,10 +112,10 @@ async def follow_events(
                 names,
                 since=since,
                 from_start=in_memory and since is not None,
-                to_end=ends,
-                on_missing=partial(_report_missing_topics, ends),
+                to_end=stops_at_end,
+                on_missing=partial(_report_missing_topics, stops_at_end),
             ) as records:
-                yield _from_kafka(records, since, raw=raw)
+                yield _read_kafka(records, since, raw=raw)
                 return
         except Outage as error:
             if source == "kafka":
@@ -128,18 +128,18 @@ async def follow_events(
         print_note("From the outbox: it has no activity records and no decisions about reads.")
         start = await _find_start(connection, since)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
-        yield _from_outbox(connection, start, wanted, ends=ends, raw=raw)
+        yield _read_outbox(connection, start, wanted, stops_at_end=stops_at_end, raw=raw)
 
 
-def _report_missing_topics(ends: bool, names: Sequence[str]) -> None:
-    then = "It has no records" if ends else "Its records are shown as soon as it exists"
+def _report_missing_topics(stops_at_end: bool, names: Sequence[str]) -> None:
+    then = "It has no records" if stops_at_end else "Its records are shown as soon as it exists"
     print_note(
         f"Kafka has no topic {', '.join(names)}. A server creates its topics when it starts.\n"
         f"{then}. If a server runs, check that it uses this Kafka: `govid config show`"
     )
 
 
-async def _from_kafka(
+async def _read_kafka(
     records: AsyncIterator[TailRecord], since: datetime | None, *, raw: bool
 ) -> AsyncIterator[ObservedEvent]:
     async for record in records:
@@ -162,12 +162,12 @@ async def _find_start(connection: Any, since: datetime | None) -> int:
     if since is None:
         position: int = await connection.fetchval(_LAST_POSITION)
     else:
-        position = await connection.fetchval(FIRST_SINCE, first_uuid7_at(since), LOOK_BACK)
+        position = await connection.fetchval(FIRST_SINCE, first_uuid7_at(since), LOOKBEHIND_ROWS)
     return position
 
 
-async def _from_outbox(
-    connection: Any, start: int, topics: set[str] | None, *, ends: bool, raw: bool
+async def _read_outbox(
+    connection: Any, start: int, topics: set[str] | None, *, stops_at_end: bool, raw: bool
 ) -> AsyncIterator[ObservedEvent]:
     seen: set[int] = set()
     lower_bound = start
@@ -189,9 +189,9 @@ async def _from_outbox(
                 position=str(row["pos"]),
                 payload=payload if raw else mask_payload(payload, row["type"]),
             )
-        if ends and len(rows) < BATCH:
+        if stops_at_end and len(rows) < BATCH:
             return
-        lower_bound = max(start, max(seen, default=start) - LOOK_BACK)
+        lower_bound = max(start, max(seen, default=start) - LOOKBEHIND_ROWS)
         seen = {pos for pos in seen if pos > lower_bound}
         await asyncio.sleep(POLL_SECONDS)
 
@@ -289,7 +289,7 @@ def tail(
         chosen = tuple(map(Topic, topics)) or tuple(Topic)
         left = limit
         async with follow_events(
-            installation, topics=chosen, source=source, since=since, ends=no_follow, raw=raw
+            installation, topics=chosen, source=source, since=since, stops_at_end=no_follow, raw=raw
         ) as events:
             if not no_follow:
                 print_note("Listening. Ctrl-C ends.")
@@ -304,10 +304,10 @@ def tail(
     asyncio.run(print_events())
 
 
-def _matches(one: ObservedEvent, type_: str | None, key: str | None) -> bool:
+def _matches(event: ObservedEvent, type_: str | None, key: str | None) -> bool:
     # The header includes the version: hmrc.death.notified.v1.
-    return (key is None or one.key == key) and (
-        type_ is None or type_ in {one.type, (one.type or "").rpartition(".v")[0]}
+    return (key is None or event.key == key) and (
+        type_ is None or type_ in {event.type, (event.type or "").rpartition(".v")[0]}
     )
 
 

@@ -83,8 +83,8 @@ async def _reencrypt(installation: Any, settings: Settings) -> dict[str, Reencry
         *hmrc.encrypted_columns(settings.hmrc),
     )
     async with connect_at_current_schema(installation) as connection:
-        if faults := await identity.find_key_problems(connection, keys):
-            raise CommandRefused(f"{faults[0]}; nothing was changed.")
+        if problems := await identity.find_key_problems(connection, keys):
+            raise CommandRefused(f"{problems[0]}; nothing was changed.")
         await identity.record_keys(connection, keys)
         total = sum([await count_values(connection, column) for column in columns])
         done: dict[str, ReencryptionResult] = {}

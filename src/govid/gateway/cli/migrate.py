@@ -78,7 +78,7 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
     if to == "head":
         asyncio.run(_rewrite_mailboxes(installation))
         asyncio.run(_check_keys(installation))
-    if shared := asyncio.run(_count_shared(installation)):
+    if shared := asyncio.run(_count_migration_reviews(installation)):
         print_note(
             f"{shared} accounts lost their number or address to another account and need a "
             "review: `govid check` names the reasons."
@@ -95,20 +95,20 @@ async def read_migration_state(installation: Installation, to: str = "head") -> 
     async with connect_to_database(installation) as connection:
         version = await schema_version.read_version(connection)
     current = version.revision
-    if version.number > int(schema_version.head()):
+    if version.number > int(schema_version.head_revision()):
         if fault := version.explain_mismatch():
             raise CommandRefused(f"{fault}; nothing was changed.")
         print_note(
             f"The database is newer than this release (schema {current}), but compatible with it."
         )
-        return MigrationState(current=current, head=schema_version.head(), pending=())
+        return MigrationState(current=current, head=schema_version.head_revision(), pending=())
     scripts = ScriptDirectory(str(schema_version.migrations_folder()))
     try:
         steps = [step.revision for step in scripts.iterate_revisions(to, current or "base")]
     except (AlembicError, RevisionError) as error:
         raise _explain_unknown_revision(error) from error
     return MigrationState(
-        current=current, head=schema_version.head(), pending=tuple(reversed(steps))
+        current=current, head=schema_version.head_revision(), pending=tuple(reversed(steps))
     )
 
 
@@ -131,7 +131,7 @@ async def _check_keys(installation: Installation) -> None:
             print_note(f"fault: {fault}")
 
 
-async def _count_shared(installation: Installation) -> int:
+async def _count_migration_reviews(installation: Installation) -> int:
     """Count the open reviews caused by migrated data; 0 if the schema has no reviews yet."""
     async with connect_to_database(installation) as connection:
         try:

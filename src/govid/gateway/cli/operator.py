@@ -39,8 +39,8 @@ from govid.gateway.cli.filters import build_filter
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
 from govid.gateway.cli.target import Installation, connect_to_database
 from govid.gateway.dev.state import StateFolder, default_secrets
-from govid.gateway.schema_version import head, read_version
-from govid.gateway.settings import load
+from govid.gateway.schema_version import head_revision, read_version
+from govid.gateway.settings import load_from_environment
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ async def connect_at_current_schema(installation: Installation) -> AsyncIterator
         if version.state == "behind":
             raise CommandRefused(
                 f"the database is at migration {version.revision or 'none'}, and this release "
-                f"requires {head()}; nothing was changed.",
+                f"requires {head_revision()}; nothing was changed.",
                 "`govid migrate` upgrades it.",
             )
         if fault := version.explain_mismatch():
@@ -229,7 +229,7 @@ def load_subscriptions(installation: Installation) -> Subscriptions:
 
     settings = installation.settings
     state = StateFolder(settings.data_dir).read()
-    settings = load(
+    settings = load_from_environment(
         {"GOVID_DATABASE_URL": installation.database_url, **default_secrets(settings, state)}
     )
     try:

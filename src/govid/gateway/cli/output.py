@@ -190,8 +190,8 @@ def _choose_columns(
     columns: Sequence[str],
     cells: Sequence[Sequence[str]],
     width: int,
-    least: Sequence[str],
-    folded: str | None,
+    optional_columns: Sequence[str],
+    folded_column: str | None,
 ) -> tuple[list[int], list[int]]:
     """Return the indexes of the columns that fit into *width*, and the width of every column."""
     from rich.cells import cell_len  # noqa: PLC0415 - see `terminal_width`
@@ -202,8 +202,8 @@ def _choose_columns(
             length = min(cell_len(cell), PROSE_WIDTH) if " " in cell else cell_len(cell)
             needed[index] = max(needed[index], length)
     kept = list(range(len(columns)))
-    order = [columns.index(name) for name in least]
-    fold = columns.index(folded) if folded is not None else None
+    order = [columns.index(name) for name in optional_columns]
+    fold = columns.index(folded_column) if folded_column is not None else None
     order += [] if fold is None else [fold]
     order += [index for index in reversed(range(1, len(columns))) if index not in order]
     for index in order:

@@ -25,7 +25,7 @@ from govid.bus.storage.errors import DRIVER_ERRORS, driver_error, is_sqlalchemy_
 from govid.gateway.checks.database import REFUSALS
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.dev.state import RunningServer, StateFolder
-from govid.gateway.settings import Settings, SettingsError, load
+from govid.gateway.settings import Settings, SettingsError, load_from_environment
 from govid.gateway.settings.kafka_addresses import describe_unreachable
 
 _DENIED = re.compile(r"permission denied for (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
@@ -118,7 +118,7 @@ def _explain_missing_privilege(message: str) -> CommandError:
     )
 
 
-_START_ONE = "Start one with `govid dev`, or set "
+_START_REMEDY = "Start one with `govid dev`, or set "
 
 
 class Installation(RedactedStruct, frozen=True, kw_only=True):
@@ -144,10 +144,10 @@ def load_settings(
         InvalidUsage: they cannot be read; the message names all faults.
     """
     try:
-        return load(overrides, demonstration=demonstration)
+        return load_from_environment(overrides, demonstration=demonstration)
     except SettingsError as error:
         raise InvalidUsage(
-            "the settings cannot be read:\n" + "\n".join(f"  - {one}" for one in error.faults),
+            "the settings cannot be read:\n" + "\n".join(f"  - {one}" for one in error.problems),
             "`govid config example` lists every setting.",
         ) from error
 
@@ -174,7 +174,9 @@ async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
         InvalidUsage: the database URL cannot be used.
     """
     if not installation.database_url:
-        raise BackendUnreachable("no database is configured.", f"{_START_ONE}GOVID_DATABASE_URL.")
+        raise BackendUnreachable(
+            "no database is configured.", f"{_START_REMEDY}GOVID_DATABASE_URL."
+        )
     try:
         connection = await ConnectionFactory(
             installation.database_url,
@@ -188,7 +190,8 @@ async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
         ).connect()
     except InvalidConnectionUrl as error:
         raise InvalidUsage(
-            "GOVID_DATABASE_URL cannot be used:\n" + "\n".join(f"  - {one}" for one in error.faults)
+            "GOVID_DATABASE_URL cannot be used:\n"
+            + "\n".join(f"  - {one}" for one in error.problems)
         ) from error
     except DatabaseUnreachable as error:
         raise BackendUnreachable(

@@ -28,7 +28,7 @@ from govid.bus.operations.kafka_acceptance import (
 )
 from govid.bus.operations.kafka_acceptance import accept_ahead as write_acceptance
 from govid.bus.operations.kafka_acceptance import accept_gap as write_gap_acceptance
-from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.cli.operator import (
     OperatorOptions,
@@ -162,8 +162,8 @@ async def _accept_gap(gap: tuple[str, int, int], options: OperatorOptions) -> No
             return
         confirm(f"Give up {count} records that were never read?", yes=options.yes)
         actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        signature = OperatorSignature(operator=options.operator, reason=options.reason)
-        count = await write_gap_acceptance(connection, actions, topic, partition, first, signature)
+        metadata = ActionMetadata(operator=options.operator, reason=options.reason)
+        count = await write_gap_acceptance(connection, actions, topic, partition, first, metadata)
     if options.as_json:
         options.output.print_document({"topic": topic, "partition": partition, "given_up": count})
     print_note(f"{count} records are given up.")
@@ -200,8 +200,8 @@ async def _accept_ahead(options: OperatorOptions) -> int:
             return len(ahead)
         confirm("Publish anyway? Follow docs/restore.md first.", yes=options.yes)
         actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        signature = OperatorSignature(operator=options.operator, reason=options.reason)
-        await write_acceptance(connection, actions, ahead, signature)
+        metadata = ActionMetadata(operator=options.operator, reason=options.reason)
+        await write_acceptance(connection, actions, ahead, metadata)
     if options.as_json:
         options.output.print_document({f"{one.topic}/{one.partition}": one.end for one in ahead})
     print_note(f"Accepted for {len(ahead)} partitions; servers publish within seconds.")
@@ -303,10 +303,10 @@ async def _find_changed_topic(
 async def _switch_partitions(
     connection: Any, actions: OperatorActions, state: TopicState, options: OperatorOptions
 ) -> int:
-    signature = OperatorSignature(operator=options.operator, reason=options.reason)
+    metadata = ActionMetadata(operator=options.operator, reason=options.reason)
     try:
         return await PartitionSwitch(connection, actions).run(
-            state.topic, state.in_kafka or 0, signature
+            state.topic, state.in_kafka or 0, metadata
         )
     except SwitchInProgress as error:
         raise CommandRefused(
@@ -349,7 +349,7 @@ async def _skip(options: OperatorOptions, topic: str, partition: int, offset: in
         last = fault.next_offset - 1
         what = f"offset {offset}" if last == offset else f"offsets {offset} to {last}"
         what = f"{what} of {fault.topic}, partition {partition} ({fault.kind}, {fault.reason})"
-        signature = OperatorSignature(operator=options.operator, reason=options.reason)
+        metadata = ActionMetadata(operator=options.operator, reason=options.reason)
         if options.dry_run:
             print_note(f"Would skip {what}.")
         else:
@@ -357,7 +357,7 @@ async def _skip(options: OperatorOptions, topic: str, partition: int, offset: in
             actions = build_operator_actions(
                 installation, connection, load_subscriptions(installation)
             )
-            if not await actions.commit_event(partial(_accept_skip, faults, fault, signature)):
+            if not await actions.commit_event(partial(_accept_skip, faults, fault, metadata)):
                 raise CommandError(
                     "another operator has already accepted this.",
                     "`govid outbox status` shows whether the partition continues.",
@@ -372,7 +372,7 @@ async def _skip(options: OperatorOptions, topic: str, partition: int, offset: in
                     "next_offset": fault.next_offset,
                     "kind": fault.kind,
                     "reason": fault.reason,
-                    "act": None if options.dry_run else signature.id,
+                    "act": None if options.dry_run else metadata.id,
                 }
             )
 
@@ -394,12 +394,12 @@ async def _find_fault(
 
 
 async def _accept_skip(
-    faults: InboundFaults, fault: InboundFault, signature: OperatorSignature
+    faults: InboundFaults, fault: InboundFault, metadata: ActionMetadata
 ) -> TopicRecordsSkipped | None:
     accepted = await faults.accept_skip(fault.topic, fault.partition, fault.first_offset)
     if accepted is None:
         return None
-    return signature.build_event(
+    return metadata.build_event(
         TopicRecordsSkipped,
         topic=accepted.topic,
         partition=accepted.partition,

@@ -42,36 +42,36 @@ def build_mailbox_router(folder: Path) -> Router:
     """Return the pages that show the e-mails in *folder*."""
     return Router(
         "/dev/inbox",
-        route_handlers=[_list_route(folder), _message_route(folder)],
+        route_handlers=[_build_list_route(folder), _build_message_route(folder)],
         opt={"public": PUBLIC},
         include_in_schema=False,
     )
 
 
-def _list_route(folder: Path) -> HTTPRouteHandler:
+def _build_list_route(folder: Path) -> HTTPRouteHandler:
     @get("/", media_type=MediaType.HTML, sync_to_thread=True)
     def listing() -> Response[str]:
         # File names are ids that begin with a time, so the newest sorts last.
         files = sorted(folder.glob("*.eml"), reverse=True)[:NEWEST]
-        rows = "\n".join(_row(file) for file in files)
-        return _page("Mail", f"<ul>\n{rows}\n</ul>" if rows else "<p>There is none yet.</p>")
+        rows = "\n".join(_render_row(file) for file in files)
+        return _render_page("Mail", f"<ul>\n{rows}\n</ul>" if rows else "<p>There is none yet.</p>")
 
     return listing
 
 
-def _message_route(folder: Path) -> HTTPRouteHandler:
+def _build_message_route(folder: Path) -> HTTPRouteHandler:
     @get("/{message_id:uuid}", media_type=MediaType.HTML, sync_to_thread=True)
     def reading(message_id: FromPath[UUID]) -> Response[str]:
         try:
-            mail = _read(folder / f"{message_id}.eml")
+            mail = _read_message(folder / f"{message_id}.eml")
         except FileNotFoundError:
             raise NotFoundException from None
         facts = "\n".join(
             f"<dt>{name}</dt><dd>{escape(str(mail[name]))}</dd>"
             for name in ("From", "To", "Date", "Subject")
         )
-        text = _with_links(str(mail.get_content()))
-        return _page(
+        text = _link_urls(str(mail.get_content()))
+        return _render_page(
             str(mail["Subject"]),
             f'<dl>\n{facts}\n</dl>\n<pre>{text}</pre>\n<p><a href="/dev/inbox">All mail</a></p>',
         )
@@ -79,8 +79,8 @@ def _message_route(folder: Path) -> HTTPRouteHandler:
     return reading
 
 
-def _row(file: Path) -> str:
-    mail = _read(file)
+def _render_row(file: Path) -> str:
+    mail = _read_message(file)
     moment = datetime.fromtimestamp(file.stat().st_mtime).astimezone()
     return (
         f'<li>{moment:%H:%M:%S} <a href="/dev/inbox/{escape(file.stem)}">'
@@ -88,11 +88,11 @@ def _row(file: Path) -> str:
     )
 
 
-def _read(file: Path) -> EmailMessage:
+def _read_message(file: Path) -> EmailMessage:
     return message_from_bytes(file.read_bytes(), policy=default)
 
 
-def _with_links(text: str) -> str:
+def _link_urls(text: str) -> str:
     """Return *text* escaped for HTML, with its URLs as links."""
     pieces = []
     end = 0
@@ -106,5 +106,5 @@ def _with_links(text: str) -> str:
     return "".join((*pieces, escape(text[end:])))
 
 
-def _page(title: str, body: str) -> Response[str]:
+def _render_page(title: str, body: str) -> Response[str]:
     return Response(_PAGE.format(title=escape(title), body=body), media_type=MediaType.HTML)

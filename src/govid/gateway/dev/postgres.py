@@ -124,7 +124,7 @@ def choose_data_folder(state_folder: Path, stored_folder: str | None) -> tuple[P
     """
     if stored_folder is not None and Path(stored_folder).is_dir():
         return Path(stored_folder), None
-    if os.geteuid() != 0 or _open_to_others(state_folder):
+    if os.geteuid() != 0 or _is_accessible_to_others(state_folder):
         return state_folder / "postgres", None
     folder = Path(tempfile.mkdtemp(prefix="govid-"))
     folder.chmod(0o711)
@@ -133,7 +133,7 @@ def choose_data_folder(state_folder: Path, stored_folder: str | None) -> tuple[P
     )
 
 
-def _open_to_others(folder: Path) -> bool:
+def _is_accessible_to_others(folder: Path) -> bool:
     if folder.is_relative_to(Path(pwd.getpwuid(os.geteuid()).pw_dir)):
         return False
     existing = (path for path in folder.absolute().parents if path.exists())

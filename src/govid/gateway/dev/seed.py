@@ -75,7 +75,7 @@ async def seed_people(
     """Seed *people* in batches; yield the number of new accounts after each batch."""
     bus = Bus(settings, SystemClock())
     # The events of seeded accounts get the same pending deliveries as those of real accounts.
-    departments = nhs.NhsSettings(registry="simulator", accept_prototype_form=True)
+    departments = nhs.NhsSettings(registry="simulator", accept_prototype_nhs=True)
     bus.add_module(nhs.build(departments, bus.database, bus.uow, bus.clock))
     try:
         for batch in _batches(people):
@@ -83,7 +83,7 @@ async def seed_people(
                 added = [await _add(tx, person, password_hash) for person in batch]
             yield sum(added)
     finally:
-        await bus.database.close()
+        await bus.database.close_pools()
 
 
 async def _add(tx: Transaction, person: SyntheticPerson, password_hash: str) -> bool:

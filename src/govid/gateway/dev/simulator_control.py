@@ -45,7 +45,7 @@ def build_simulator_router(simulators: Mapping[str, SimulatorControl]) -> Router
     async def fault(department: FromPath[str], request: Request[Any, Any, Any]) -> None:
         simulator = _find(department)
         try:
-            simulator.faults.set((await request.body()).decode().strip())
+            simulator.faults.set_fault((await request.body()).decode().strip())
         except ValueError as error:
             raise _bad_request("no such fault") from error
 

@@ -30,7 +30,7 @@ FILE = "dev.json"
 LOCK = "lock"
 
 
-def _secret() -> str:
+def _generate_secret() -> str:
     return secrets.token_urlsafe(48)
 
 
@@ -51,9 +51,9 @@ class DevState(msgspec.Struct, kw_only=True):
     """The content of `dev.json`. The secrets are generated for this folder at the first start."""
 
     password: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(9))
-    pseudonym_key: str = msgspec.field(default_factory=_secret)
-    secret_key: str = msgspec.field(default_factory=_secret)
-    key_encryption_key: str = msgspec.field(default_factory=_secret)
+    pseudonym_key: str = msgspec.field(default_factory=_generate_secret)
+    secret_key: str = msgspec.field(default_factory=_generate_secret)
+    key_encryption_key: str = msgspec.field(default_factory=_generate_secret)
     postgres_folder: str | None = None
     running: RunningServer | None = None
 

@@ -24,7 +24,7 @@ from govid.gateway.schema_version import read_version
 PROBE_SECONDS = 1.0
 """Timeout of a probe of the database, and how long its result is cached."""
 
-_UNFIT = {"behind": "not migrated", "ahead": "newer than this release"}
+_MIGRATION_STATES = {"behind": "not migrated", "ahead": "newer than this release"}
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class HealthProbe:
     async def check(self) -> HealthView:
         """Return the state of all dependencies."""
         departments = {name: state() for name, state in self._departments.items()}
-        states = {"database": await self._probe(), **self._bus_states(), **departments}
+        states = {"database": await self._probe_cached(), **self._bus_states(), **departments}
         if self._reports_durability:
             states["durability"] = self._durability
         healthy = {"ok", "simulator", "off", "unsafe"}
@@ -79,7 +79,7 @@ class HealthProbe:
             dependencies=states,
         )
 
-    async def _probe(self) -> str:
+    async def _probe_cached(self) -> str:
         """Return the state of the database. Callers share a cached result, so none can flood it."""
         async with self._probing:
             if monotonic() - self._probed_at > PROBE_SECONDS:
@@ -99,20 +99,22 @@ class HealthProbe:
                     self._durability = "ok" if fsync == "on" else "unsafe"
                 version = await read_version(self._database.reads)
                 if version.state != "fits":
-                    return _UNFIT[version.state]
+                    return _MIGRATION_STATES[version.state]
                 return "ok" if await self._schema.is_intact(self._database.reads) else "drifted"
         except (*DATABASE_UNAVAILABLE, RuntimeError):
             return "down"
 
 
-_UNSERVED = ResponseSpec(HealthView, description="Not able to serve.", generate_examples=False)
+_UNAVAILABLE_RESPONSE = ResponseSpec(
+    HealthView, description="Not able to serve.", generate_examples=False
+)
 
 
 @get(
     "/",
     public="orchestrators have no token, and operators may have none during an outage",
     summary="Get the state of govid and its dependencies",
-    responses={503: _UNSERVED},
+    responses={503: _UNAVAILABLE_RESPONSE},
 )
 async def health(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     """Return 503 only if govid cannot serve, that is, if its database is unavailable."""
@@ -124,7 +126,7 @@ async def health(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     "/ready",
     public="orchestrators have no token",
     summary="Get whether this process is ready for requests",
-    responses={503: _UNSERVED},
+    responses={503: _UNAVAILABLE_RESPONSE},
 )
 async def ready(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     """Return 200 if the database answers, is migrated, and events are being handled."""

@@ -61,23 +61,23 @@ class HttpMetrics:
         self._sign_ins = Counter(
             "govid_sign_ins", "Attempts to sign in.", ["outcome"], registry=registry
         )
-        self._known: dict[tuple[str, str | None, int], tuple[Inc, Observe, Inc | None]] = {}
+        self._series_cache: dict[tuple[str, str | None, int], tuple[Inc, Observe, Inc | None]] = {}
         info = Gauge("govid_build_info", "Always 1.", ["version", "python"], registry=registry)
         info.labels(__version__, python_version()).set(1)
 
     def count_request(self, info: RequestInfo, seconds: float) -> None:
         """Count one request that took *seconds*."""
         key = (info.method, info.route, info.status)
-        known = self._known.get(key)
+        known = self._series_cache.get(key)
         if known is None:
-            known = self._resolve(*key)
+            known = self._resolve_series(*key)
         inc, observe, sign_in = known
         inc()
         observe(seconds)
         if sign_in is not None:
             sign_in()
 
-    def _resolve(
+    def _resolve_series(
         self, method: str, route: str | None, status: int
     ) -> tuple[Inc, Observe, Inc | None]:
         labels = (method if method in METHODS else "other", route or UNMATCHED_ROUTE)
@@ -92,22 +92,22 @@ class HttpMetrics:
         )
         if method in METHODS:
             # An unknown method is not cached: clients can send any number of them.
-            self._known[method, route, status] = resolved
+            self._series_cache[method, route, status] = resolved
         return resolved
 
 
 class MetricsScrape:
     """Renders all metrics of this process."""
 
-    def __init__(self, registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]]) -> None:
         """Render *registry*; *measure* is awaited before each scrape."""
         self._registry = registry
-        self._measure = measure
+        self._refresh = refresh
         ProcessCollector(registry=registry)
 
     async def render(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
-        await self._measure()
+        await self._refresh()
         return generate_latest(self._registry)
 
 

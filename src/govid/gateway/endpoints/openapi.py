@@ -24,7 +24,7 @@ from govid.gateway.http.problems import MEDIA_TYPE, Problem
 Json = dict[str, Any]
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
-_SHARED = "key"
+_SHARED_PARAMETER_NAME = "key"
 
 
 def correct_document(document: Json) -> None:
@@ -39,7 +39,7 @@ def correct_document(document: Json) -> None:
 
 def _drop_example_ids(document: Json) -> None:
     """Example objects carry their own name as `id`, which the standard does not allow."""
-    for node in _nodes(document["paths"]):
+    for node in _iterate_objects(document["paths"]):
         examples = node.get("examples")
         if isinstance(examples, dict):
             for example in examples.values():
@@ -48,7 +48,7 @@ def _drop_example_ids(document: Json) -> None:
 
 def _collapse_open_alternatives(document: Json) -> None:
     """A constrained text is described as `oneOf` text or anything, which no text matches."""
-    for node in _nodes(document):
+    for node in _iterate_objects(document):
         alternatives = node.get("oneOf")
         if isinstance(alternatives, list) and {} in alternatives:
             kept = [one for one in alternatives if one]
@@ -58,7 +58,7 @@ def _collapse_open_alternatives(document: Json) -> None:
 
 def _unwrap_references(document: Json) -> None:
     """A body is `allOf` one schema, only to repeat examples that are already present."""
-    for node in _nodes(document["paths"]):
+    for node in _iterate_objects(document["paths"]):
         schema = node.get("schema", {})
         if len(schema.get("allOf", [])) == 1:
             node["schema"] = schema["allOf"][0]
@@ -74,7 +74,7 @@ def _close_requests(document: Json) -> None:
         if "requestBody" in operation
     ]
     while waiting:
-        for node in _nodes(waiting.pop()):
+        for node in _iterate_objects(waiting.pop()):
             name = str(node.get("$ref", "")).removeprefix("#/components/schemas/")
             if name and name not in found:
                 found.add(name)
@@ -87,7 +87,7 @@ def _close_requests(document: Json) -> None:
 
 def _require_parameters_not_null(document: Json) -> None:
     """A parameter that may be left out is described as one that may be null."""
-    for node in _nodes(document["paths"]):
+    for node in _iterate_objects(document["paths"]):
         for parameter in node.get("parameters", []):
             schema = parameter["schema"]
             alternatives = [one for one in schema.get("oneOf", []) if one != {"type": "null"}]
@@ -110,20 +110,20 @@ def _merge_equal_paths(document: Json) -> None:
             for operation in operations.values():
                 for parameter in operation["parameters"]:
                     if parameter["in"] == "path":
-                        parameter["name"] = _SHARED
+                        parameter["name"] = _SHARED_PARAMETER_NAME
             merged |= operations
-        document["paths"][_PARAMETER.sub(f"{{{_SHARED}}}", equal[0])] = merged
+        document["paths"][_PARAMETER.sub(f"{{{_SHARED_PARAMETER_NAME}}}", equal[0])] = merged
 
 
-def _nodes(value: Any) -> Iterator[Json]:
+def _iterate_objects(value: Any) -> Iterator[Json]:
     """Yield all objects in *value*, the outer ones first."""
     if isinstance(value, dict):
         yield value
         for member in list(value.values()):
-            yield from _nodes(member)
+            yield from _iterate_objects(member)
     elif isinstance(value, list):
         for item in value:
-            yield from _nodes(item)
+            yield from _iterate_objects(item)
 
 
 PUBLIC = "the API's description is no secret"
@@ -145,10 +145,10 @@ _REFUSALS = {
     "431": "The headers are too large.",
     "503": "Not available at the moment; `Retry-After` says when to try again.",
 }
-_ANYWHERE = {"400", "414", "421", "422", "431", "503"}
+_EDGE_STATUSES = {"400", "414", "421", "422", "431", "503"}
 """Statuses with which the edge may refuse any request."""
-_WITH_A_BODY = {"408", "413", "415"}
-_FRAMEWORKS = "Bad request syntax or unsupported method"
+_BODY_STATUSES = {"408", "413", "415"}
+_FRAMEWORK_DESCRIPTION = "Bad request syntax or unsupported method"
 """How Litestar describes its own 400, for errors that govid answers with 422."""
 
 
@@ -206,19 +206,20 @@ def build_document(app: Litestar) -> dict[str, Any]:
     )
     schema["components"].setdefault("schemas", {}).update(fault)
     schema["components"]["responses"] = {
-        status: _problem(description, problem[0]) for status, description in _REFUSALS.items()
+        status: _describe_problem(description, problem[0])
+        for status, description in _REFUSALS.items()
     }
     for route in app.routes:
         operations = schema["paths"].get(getattr(route, "path_format", None) or "/", {})
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 if operation := operations.get(method.lower()):
-                    _complete(operation, handler.opt, problem[0])
+                    _complete_operation(operation, handler.opt, problem[0])
     correct_document(schema)
     return schema
 
 
-def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -> None:
+def _complete_operation(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -> None:
     """Add the security and the common errors to *operation*.
 
     A handler lists the further statuses with which it refuses: `refuses=("400",)`.
@@ -228,23 +229,23 @@ def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -
     if is_guarded:
         operation["x-permission"] = opt["permission"]
     responses = operation["responses"]
-    if responses.get("400", {}).get("description") == _FRAMEWORKS:
+    if responses.get("400", {}).get("description") == _FRAMEWORK_DESCRIPTION:
         del responses["400"]
     parameters = operation.get("parameters", [])
-    wanted = _ANYWHERE | set(opt.get("refuses", ()))
+    wanted = _EDGE_STATUSES | set(opt.get("refuses", ()))
     wanted |= {"401"} if is_guarded else set()
     wanted |= {"404"} if any(one["in"] == "path" for one in parameters) else set()
-    wanted |= _WITH_A_BODY if "requestBody" in operation else set()
+    wanted |= _BODY_STATUSES if "requestBody" in operation else set()
     for status in sorted(wanted | (responses.keys() & _REFUSALS.keys())):
         described = responses.get(status)
         if described is None:
             responses[status] = {"$ref": f"#/components/responses/{status}"}
         elif "content" not in described:
-            responses[status] = _problem(described["description"], problem)
+            responses[status] = _describe_problem(described["description"], problem)
         else:
             # The handler describes an answer of its own; a problem document is possible too.
             described["content"][MEDIA_TYPE] = {"schema": problem}
 
 
-def _problem(description: str, schema: Any) -> dict[str, Any]:
+def _describe_problem(description: str, schema: Any) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}

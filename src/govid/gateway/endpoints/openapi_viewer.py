@@ -65,13 +65,18 @@ class _ViewerRouter(Router):
 
 def build_viewer_router(public: str) -> Router:
     """Return the viewer's pages; *public* is the reason why they need no permission."""
-    folder = _folder()
+    folder = _find_assets()
     files = [
-        _file(f"/{name}", (folder / name).read_bytes(), kind) for name, kind in _ASSETS.items()
+        _build_file_route(f"/{name}", (folder / name).read_bytes(), kind)
+        for name, kind in _ASSETS.items()
     ]
     return _ViewerRouter(
         "/docs",
-        route_handlers=[_page, *files, _file("/start.js", _START, "text/javascript")],
+        route_handlers=[
+            _render_page,
+            *files,
+            _build_file_route("/start.js", _START, "text/javascript"),
+        ],
         include_in_schema=False,
         opt={"public": public},
         response_headers={"Content-Security-Policy": POLICY},
@@ -79,12 +84,12 @@ def build_viewer_router(public: str) -> Router:
 
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False)
-def _page() -> bytes:
+def _render_page() -> bytes:
     """Return the page, which fetches the document itself."""
     return _PAGE
 
 
-def _file(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:
+def _build_file_route(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:
     @get(path, media_type=media_type, sync_to_thread=False, cache_control=None)
     def serve() -> Response[bytes]:
         return Response(content, headers={"Cache-Control": "public, max-age=3600"})
@@ -92,7 +97,7 @@ def _file(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:
     return serve
 
 
-def _folder() -> Path:
+def _find_assets() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise RuntimeError(f"the package {_PACKAGE} is not installed")

@@ -58,20 +58,20 @@ class AuthenticationGuard:
             return
         info = get_request_info(connection.scope)
         try:
-            principal = await self._authenticate(_bearer_token(info))
+            principal = await self._authenticate(_parse_bearer_token(info))
         except GovidError as refusal:
-            self._logs.publish_access(self._decision(info, error=refusal.code))
+            self._logs.publish_access(self._build_decision(info, error=refusal.code))
             raise
         connection.scope["user"] = principal
         info.user_id = str(principal.account_id)
-        decision = self._decision(info)
+        decision = self._build_decision(info)
         if info.method in SAFE_METHODS:
             self._logs.publish_access(decision)
         else:
             # The record of a granted write commits in the transaction of that write.
             info.deferred_access_event = DeferredAccessEvent(decision)
 
-    def _decision(self, info: RequestInfo, error: str | None = None) -> AccessDecided:
+    def _build_decision(self, info: RequestInfo, error: str | None = None) -> AccessDecided:
         return AccessDecided(
             timestamp=self._clock.now(),
             resource=f"{info.method} {info.path}",
@@ -100,7 +100,7 @@ def _handlers(route: Any) -> list[BaseRouteHandler]:
     return list(getattr(route, "route_handlers", None) or [route.route_handler])
 
 
-def _bearer_token(info: RequestInfo) -> str:
+def _parse_bearer_token(info: RequestInfo) -> str:
     header = info.authorization
     if header is None or header[: len(_BEARER)].lower() != _BEARER:
         raise AuthenticationRequired

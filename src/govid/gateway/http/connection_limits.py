@@ -60,7 +60,7 @@ class ConnectionLimits:
         self.total = min(total, max(1, _open_files() - RESERVED_FILES))
         self.per_network = per_network
         self._exempt = TrustedProxies(exempt)
-        self._held: Tally[str] = Tally()
+        self._slot_counts: Tally[str] = Tally()
         self._waiting: dict[str, dict[ConnectionSlot, None]] = {}
         """Slots of connections that serve no request, by network, the longest waiting first."""
         self._sizes: dict[int, dict[str, None]] = {}
@@ -89,43 +89,43 @@ class ConnectionLimits:
         """
         network = self._network(address)
         if self._count >= self.total and not self._evict_for(network):
-            self.note_end("too_many")
+            self.count_end("too_many")
             return None
-        if network and self._held[network] >= self.per_network:
-            self.note_end("too_many_of_network")
+        if network and self._slot_counts[network] >= self.per_network:
+            self.count_end("too_many_of_network")
             return None
         slot = ConnectionSlot(network, evict)
         self._count += 1
         if network:
             self._resize(network, 1)
-        self.note_waiting(slot)
+        self.mark_waiting(slot)
         return slot
 
     def release_slot(self, slot: ConnectionSlot) -> None:
         """Free *slot*."""
-        self.note_serving(slot)
+        self.mark_serving(slot)
         self._count -= 1
         if slot.network:
             self._resize(slot.network, -1)
 
-    def note_waiting(self, slot: ConnectionSlot) -> None:
+    def mark_waiting(self, slot: ConnectionSlot) -> None:
         """Note that the connection of *slot* serves no request, so that it may be evicted."""
         network = slot.network
         if network is None:
             return
         if network not in self._waiting:
             self._waiting[network] = {}
-            self._index(network)
+            self._index_network(network)
         self._waiting[network][slot] = None
 
-    def note_serving(self, slot: ConnectionSlot) -> None:
+    def mark_serving(self, slot: ConnectionSlot) -> None:
         """Note that the connection of *slot* serves a request, so that it is not evicted."""
         network = slot.network
         if network is None or slot not in self._waiting.get(network, ()):
             return
         del self._waiting[network][slot]
         if not self._waiting[network]:
-            self._unindex(network)
+            self._unindex_network(network)
             del self._waiting[network]
 
     def begin_lingering(self) -> bool:
@@ -139,7 +139,7 @@ class ConnectionLimits:
         """Note that such a connection has ended."""
         self._lingering -= 1
 
-    def note_end(self, reason: str) -> None:
+    def count_end(self, reason: str) -> None:
         """Count a connection that govid closed for *reason*."""
         self._ended.labels(reason).inc()
 
@@ -148,14 +148,14 @@ class ConnectionLimits:
 
         A trusted proxy is never evicted itself; it gets a slot of any network that holds two.
         """
-        wanted = 1 if network is None else self._held[network] + 1
+        wanted = 1 if network is None else self._slot_counts[network] + 1
         largest = max(self._sizes, default=0)
         if largest <= wanted:
             return False
         fullest = next(iter(self._sizes[largest]))
         slot = next(iter(self._waiting[fullest]))
         self.release_slot(slot)
-        self.note_end("evicted")
+        self.count_end("evicted")
         slot.evict()
         return True
 
@@ -163,18 +163,18 @@ class ConnectionLimits:
         """Change the number of slots of *network* by *change*."""
         is_waiting = network in self._waiting
         if is_waiting:
-            self._unindex(network)
-        self._held[network] += change
+            self._unindex_network(network)
+        self._slot_counts[network] += change
         if is_waiting:
-            self._index(network)
-        if not self._held[network]:
-            del self._held[network]
+            self._index_network(network)
+        if not self._slot_counts[network]:
+            del self._slot_counts[network]
 
-    def _index(self, network: str) -> None:
-        self._sizes.setdefault(self._held[network], {})[network] = None
+    def _index_network(self, network: str) -> None:
+        self._sizes.setdefault(self._slot_counts[network], {})[network] = None
 
-    def _unindex(self, network: str) -> None:
-        size = self._held[network]
+    def _unindex_network(self, network: str) -> None:
+        size = self._slot_counts[network]
         del self._sizes[size][network]
         if not self._sizes[size]:
             del self._sizes[size]

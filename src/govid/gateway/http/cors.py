@@ -65,7 +65,7 @@ class CorsPolicy:
 
     def __init__(self, origins: Sequence[str]) -> None:
         """Allow *origins*, compared in their normal form; `*` allows any."""
-        self._any = ANY_ORIGIN in origins
+        self._allows_any = ANY_ORIGIN in origins
         self._origins = frozenset(
             (normalise_origin(origin) or origin).encode() for origin in origins
         )
@@ -76,8 +76,8 @@ class CorsPolicy:
         if self._is_off:
             return []
         if info.origin is None or not self._allows(info.origin):
-            return [] if self._any else [_VARY]
-        if self._any:
+            return [] if self._allows_any else [_VARY]
+        if self._allows_any:
             return [(b"access-control-allow-origin", b"*"), _EXPOSED]
         return [(b"access-control-allow-origin", info.origin), _EXPOSED, _VARY]
 
@@ -90,4 +90,4 @@ class CorsPolicy:
         return _PREFLIGHT
 
     def _allows(self, origin: bytes) -> bool:
-        return self._any or origin in self._origins
+        return self._allows_any or origin in self._origins

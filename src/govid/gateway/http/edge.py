@@ -123,19 +123,19 @@ class EdgeMiddleware:
         if self._proxies:
             info.client_ip = self._proxies.find_client_address(info.client_ip, scope["headers"])
         self._publish_received(info)
-        answer = _Answer(info, send, self._headers, self._cors)
+        sender = _ResponseSender(info, send, self._headers, self._cors)
         try:
-            await self._serve(info, scope, receive, answer)
+            await self._serve(info, scope, receive, sender)
         except ClientDisconnected:
             info.status = 499
         except LimitExceeded as refused:
-            await answer.send_problem(
+            await sender.send_problem(
                 problem_for_status(refused.status), close=refused.close_connection
             )
         except Exception as error:  # an edge: the client always gets a problem
             if info.status:
                 raise
-            await answer.send_problem(problem_for_error(error, info))
+            await sender.send_problem(problem_for_error(error, info))
         finally:
             self._record_finished(info)
 
@@ -147,7 +147,9 @@ class EdgeMiddleware:
             log.exception("%s.failed", scope["type"])
             raise
 
-    async def _serve(self, info: RequestInfo, scope: Any, receive: Any, answer: "_Answer") -> None:
+    async def _serve(
+        self, info: RequestInfo, scope: Any, receive: Any, sender: "_ResponseSender"
+    ) -> None:
         try:
             self._hosts.check(info)
             check_head(info)
@@ -156,7 +158,7 @@ class EdgeMiddleware:
                 await discard_body(receive)
             raise
         if (preflight := self._cors.preflight_headers(info)) is not None:
-            await answer.send_empty(preflight)
+            await sender.send_empty(preflight)
             return
         if info.has_body:
             receive = replay_body(await read_body(receive), receive)
@@ -164,20 +166,20 @@ class EdgeMiddleware:
             # HEAD is handled as GET; `_Answer` drops the body. The scope is copied, because the
             # server counts bytes by the method in its own scope.
             scope = {**scope, "method": "GET"}
-        respond = answer.send
+        respond = sender.send
         if info.method == "OPTIONS":
-            respond = partial(self._send_allow, scope, answer)
+            respond = partial(self._send_allow, scope, sender)
         try:
             await self._app(scope, receive, respond)
         finally:
             info.route = scope.get("path_template")
 
-    async def _send_allow(self, scope: Any, answer: "_Answer", message: Any) -> None:
+    async def _send_allow(self, scope: Any, sender: "_ResponseSender", message: Any) -> None:
         """Send an answer to OPTIONS with all methods; the framework's lists one handler's only."""
         if message["type"] == "http.response.start" and message["status"] == HTTPStatus.NO_CONTENT:
             allow = self._allow[scope["path_template"]]
             message["headers"] = [(b"allow", allow)]
-        await answer.send(message)
+        await sender.send(message)
 
     def _publish_received(self, info: RequestInfo) -> None:
         self._logs.publish_activity(
@@ -223,15 +225,15 @@ class EdgeMiddleware:
         self._request_log.write_request(info, duration_ms)
 
 
-class _Answer:
+class _ResponseSender:
     """Sends one answer with the headers that every answer has."""
 
-    __slots__ = ("_cors", "_exchange", "_headers", "_send")
+    __slots__ = ("_cors", "_headers", "_info", "_send")
 
     def __init__(
         self, info: RequestInfo, send: Any, headers: list[Header], cors: CorsPolicy
     ) -> None:
-        self._exchange = info
+        self._info = info
         self._send = send
         self._headers = headers
         self._cors = cors
@@ -239,16 +241,16 @@ class _Answer:
     async def send(self, message: Any) -> None:
         """Send *message* with the common headers; the body of an answer to HEAD is dropped."""
         if message["type"] == "http.response.start":
-            self._exchange.status = message["status"]
+            self._info.status = message["status"]
             message["headers"] = self._add_headers(message["headers"])
-        elif self._exchange.method == "HEAD" and message["type"] == "http.response.body":
+        elif self._info.method == "HEAD" and message["type"] == "http.response.body":
             message["body"] = b""
         await self._send(message)
 
-    async def send_problem(self, refusal: ProblemResponse, *, close: bool = False) -> None:
+    async def send_problem(self, problem: ProblemResponse, *, close: bool = False) -> None:
         """Answer with *refusal*; *close* the connection if the request's body was left unread."""
-        body = refusal.encode(self._exchange.path)
-        headers = [(k.lower().encode(), v.encode()) for k, v in refusal.headers.items()]
+        body = problem.encode(self._info.path)
+        headers = [(k.lower().encode(), v.encode()) for k, v in problem.headers.items()]
         headers += [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -256,7 +258,7 @@ class _Answer:
         if close:
             headers.append((b"connection", b"close"))
         await self.send(
-            {"type": "http.response.start", "status": refusal.status, "headers": headers}
+            {"type": "http.response.start", "status": problem.status, "headers": headers}
         )
         await self.send({"type": "http.response.body", "body": body})
 
@@ -266,7 +268,7 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": b""})
 
     def _add_headers(self, headers: Any) -> list[Header]:
-        info = self._exchange
+        info = self._info
         complete: list[Header] = list(headers)
         names = {name for name, _ in complete}
         complete += self._headers

@@ -40,18 +40,18 @@ class TrustedProxies:
 
     def contains(self, peer: str | None) -> bool:
         """Tell whether *peer* is the address of a trusted proxy."""
-        found = _address(peer or "")
+        found = _parse_address(peer or "")
         return found is not None and self._is_trusted_cached(found)
 
     def find_client_address(
         self, peer: str | None, headers: Sequence[tuple[bytes, bytes]]
     ) -> str | None:
         """Return the address of the client of a request that *peer* sent with *headers*."""
-        found = _address(peer or "")
+        found = _parse_address(peer or "")
         if found is None or not self._is_trusted_cached(found):
             return peer
-        for text in _hops(headers):
-            hop = _address(text)
+        for text in _iterate_hops(headers):
+            hop = _parse_address(text)
             if hop is None:
                 # A trusted proxy wrote an unreadable entry: its own address is all that is known.
                 break
@@ -64,7 +64,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
-def _hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+def _iterate_hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
     """Yield the forwarded addresses, the last one first; several header lines form one list."""
     for name, value in reversed(headers):
         if name == FORWARDED_FOR:
@@ -72,7 +72,7 @@ def _hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
                 yield hop.decode("latin-1").strip()
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Parse an address, with or without a port (`192.0.2.1:4711`, `[2001:db8::1]:4711`)."""
     if len(text) > _LONGEST:
         return None
@@ -117,8 +117,8 @@ class AllowedHosts:
         with a port (`id.example:8443`) allows that port only. `*`, or no names at all, allows any
         host.
         """
-        self._probed = probe_paths
-        self._any = not names or ANY_HOST in names
+        self._probe_paths = probe_paths
+        self._allows_any = not names or ANY_HOST in names
         self._names = frozenset(name.lower() for name in names)
         self._allows = lru_cache(maxsize=_CACHED_HOSTS)(self._is_allowed)
 
@@ -128,7 +128,7 @@ class AllowedHosts:
         Raises:
             LimitExceeded: 400, `Host` is missing, malformed or given twice; 421, it is not allowed.
         """
-        if info.path in self._probed:
+        if info.path in self._probe_paths:
             return
         if info.host is None:
             raise LimitExceeded(400)
@@ -139,7 +139,7 @@ class AllowedHosts:
         found = _HOST.fullmatch(host.decode("latin-1").lower())
         if found is None:
             raise LimitExceeded(400)
-        return self._any or not self._names.isdisjoint((found["name"], found[0]))
+        return self._allows_any or not self._names.isdisjoint((found["name"], found[0]))
 
 
 def is_host(text: str) -> bool:

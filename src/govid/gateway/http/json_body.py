@@ -104,9 +104,9 @@ def parse_validation_message(message: str) -> FieldFault:
     return FieldFault(loc=loc, msg="this value is not valid here", type="invalid")
 
 
-def fault_sentence(fault: FieldFault) -> str:
+def format_field_problem(problem: FieldFault) -> str:
     """Return *fault* in one line, with the name of its field if it has one."""
-    return fault.msg if len(fault.loc) == 1 else f"{fault.loc[-1]}: {fault.msg}"
+    return problem.msg if len(problem.loc) == 1 else f"{problem.loc[-1]}: {problem.msg}"
 
 
 MAX_DEPTH = 32
@@ -146,7 +146,7 @@ class StrictRequest(Request[Any, Any, State]):
         return read_json(body, Any if field is None else field.annotation)
 
 
-def read_json(body: bytes, wanted: Any) -> Any:
+def read_json(body: bytes, target_type: Any) -> Any:
     """Return *body* as an object of the type *wanted*.
 
     Raises:
@@ -154,7 +154,7 @@ def read_json(body: bytes, wanted: Any) -> Any:
     """
     _check_encoding(body)
     try:
-        value = _decoder(wanted).decode(body)
+        value = _get_decoder(target_type).decode(body)
     except msgspec.ValidationError as error:
         _find_precise_reason(body)
         fault = parse_validation_message(str(error))
@@ -192,23 +192,26 @@ def _check_json(body: bytes) -> None:
     _check_depth(_STRUCTURE.finditer(body))
     try:
         tree = json.loads(
-            body.decode(), object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant
+            body.decode(),
+            object_pairs_hook=_unique_members,
+            parse_int=_parse_integer,
+            parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:
         _refuse((), f"the body is not JSON (character {error.pos})", "json_malformed")
-    for loc, value in _leaves(tree, ()):
+    for loc, value in _iterate_leaves(tree, ()):
         _check_leaf(loc, value)
 
 
 @lru_cache(maxsize=256)
-def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(wanted, strict=True)
+def _get_decoder(target_type: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(target_type, strict=True)
 
 
 def _refuse(loc: FieldPath, msg: str, kind: str) -> NoReturn:
     """Raise the 422 for one place *loc* below the body."""
     fault = FieldFault(loc=("body", *loc), msg=msg, type=kind)
-    raise InvalidRequest(fault_sentence(fault), faults=(fault,)) from None
+    raise InvalidRequest(format_field_problem(fault), field_problems=(fault,)) from None
 
 
 def _check_depth(brackets: Iterable[re.Match[bytes]]) -> None:
@@ -223,7 +226,7 @@ def _check_depth(brackets: Iterable[re.Match[bytes]]) -> None:
             depth -= 1
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, value in pairs:
         if key in members:
@@ -232,25 +235,25 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     # Parsing more digits would be slow, and Python refuses more than 4,300.
     return int(text) if len(text) <= _DIGITS_OF_INT64 else 2**64
 
 
-def _constant(_: str) -> NoReturn:
+def _refuse_constant(_: str) -> NoReturn:
     _refuse((), "NaN and Infinity are not JSON", "json_malformed")
 
 
-def _leaves(value: Any, loc: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
+def _iterate_leaves(value: Any, loc: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
     """Yield every leaf of *value* with its location; names of members count as leaves."""
     match value:
         case dict():
             for key, member in value.items():
                 yield loc, key
-                yield from _leaves(member, (*loc, key))
+                yield from _iterate_leaves(member, (*loc, key))
         case list():
             for index, item in enumerate(value):
-                yield from _leaves(item, (*loc, index))
+                yield from _iterate_leaves(item, (*loc, index))
         case _:
             yield loc, value
 

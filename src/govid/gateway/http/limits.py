@@ -130,5 +130,5 @@ def _refuse_duplicate_parameters(query: bytes) -> None:
             # Only a plain name is repeated to the client: any other text may be a value (I9).
             loc = ("query", text) if _NAME.fullmatch(text) else ("query",)
             fault = FieldFault(loc=loc, msg="is given twice", type="duplicate_parameter")
-            raise InvalidRequest(": ".join((*loc[1:], fault.msg)), faults=(fault,))
+            raise InvalidRequest(": ".join((*loc[1:], fault.msg)), field_problems=(fault,))
         seen.add(name)

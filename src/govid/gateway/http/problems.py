@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from govid.bus import ErrorKind, FieldFault, GovidError
 from govid.bus.storage.errors import error_members, is_unavailable
-from govid.gateway.http.json_body import fault_sentence, parse_validation_message
+from govid.gateway.http.json_body import format_field_problem, parse_validation_message
 from govid.gateway.http.request_info import RequestInfo, get_request_info
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class ProblemResponse(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     code: str
     detail: str
-    faults: tuple[FieldFault, ...] = ()
+    field_problems: tuple[FieldFault, ...] = ()
     headers: dict[str, str] = {}
 
     def encode(self, path: str) -> bytes:
@@ -94,7 +94,7 @@ class ProblemResponse(msgspec.Struct, frozen=True, kw_only=True):
                 status=self.status,
                 detail=self.detail,
                 instance=path,
-                errors=self.faults,
+                errors=self.field_problems,
             )
         )
 
@@ -125,27 +125,27 @@ def problem_for_error(
         case ValidationException():
             return _parameter_problem(error, names or {})
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return problem_for_status(error.status_code, _allow(error))
+            return problem_for_status(error.status_code, _allow_header(error))
     if is_unavailable(error):
         # The SQLSTATE distinguishes a full disk from a lock or an outage.
         members = {"correlation_id": info.correlation_id, **error_members(error)}
         log.warning("database unavailable", extra=members)
         return problem_for_status(503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     log.error("request failed", exc_info=error, extra={"correlation_id": info.correlation_id})
-    refusal = problem_for_status(500)
-    reference = f"{refusal.detail} (reference {info.correlation_id})"
-    return msgspec.structs.replace(refusal, detail=reference)
+    problem = problem_for_status(500)
+    reference = f"{problem.detail} (reference {info.correlation_id})"
+    return msgspec.structs.replace(problem, detail=reference)
 
 
 def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer *error* with a problem document: the application's only exception handler."""
     info = get_request_info(request.scope)
-    refusal = problem_for_error(error, info, _wire_names(request))
+    problem = problem_for_error(error, info, _wire_names(request))
     return Response(
-        refusal.encode(info.path),
-        status_code=refusal.status,
+        problem.encode(info.path),
+        status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers=refusal.headers,
+        headers=problem.headers,
     )
 
 
@@ -164,7 +164,7 @@ def _domain_problem(error: GovidError) -> ProblemResponse:
         status=STATUS_BY_KIND[error.kind],
         code=error.code,
         detail=error.detail,
-        faults=error.faults,
+        field_problems=error.field_problems,
         headers=headers,
     )
 
@@ -172,11 +172,11 @@ def _domain_problem(error: GovidError) -> ProblemResponse:
 def _parameter_problem(error: ValidationException, names: Mapping[str, str]) -> ProblemResponse:
     """Name the invalid parameters; the framework's own message quotes the URL and its query."""
     extra = error.extra if isinstance(error.extra, list) else []
-    faults = tuple(_parameter_fault(one, names) for one in extra if isinstance(one, dict))
+    faults = tuple(_parameter_field_problem(one, names) for one in extra if isinstance(one, dict))
     if not faults:
         faults = (_missing_parameter(error),)
     return msgspec.structs.replace(
-        problem_for_status(422), detail=fault_sentence(faults[0]), faults=faults
+        problem_for_status(422), detail=format_field_problem(faults[0]), faults=faults
     )
 
 
@@ -188,7 +188,7 @@ def _missing_parameter(error: ValidationException) -> FieldFault:
     return FieldFault(loc=(found["place"], found["name"]), msg="this is needed", type="missing")
 
 
-def _parameter_fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
+def _parameter_field_problem(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
     source, key = extra.get("source", "body"), str(extra.get("key", ""))
     if key == "data":
         return FieldFault(loc=("body",), msg="a JSON body is needed", type="missing")
@@ -211,7 +211,7 @@ def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
     }
 
 
-def _allow(error: HTTPException) -> dict[str, str]:
+def _allow_header(error: HTTPException) -> dict[str, str]:
     """Return the `Allow` header: the supported methods, with HEAD wherever there is GET."""
     found = next((v for k, v in (error.headers or {}).items() if k.lower() == "allow"), None)
     if found is None:

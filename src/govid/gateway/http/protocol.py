@@ -30,7 +30,7 @@ PIPELINED = 8
 WRITE_SECONDS = 20.0
 """An answer is given up if the client reads nothing of it for this long."""
 WRITE_CHECKS = 4
-ANSWER_SECONDS = 120.0
+RESPONSE_SECONDS = 120.0
 """An answer is given up if a slow client has not read all of it after this time. Otherwise the code
 that produces it, for instance a data export, would be occupied for others."""
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
@@ -84,7 +84,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._start_head_deadline()
         else:
             self._is_closing = True
-            self._write_and_close(self._refusal_bytes(503))
+            self._write_and_close(self._build_refusal(503))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all timers and release the slot."""
@@ -208,7 +208,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._undelivered = 0
         self._has_begun_head, self._in_body = False, True
         if self._slot is not None:
-            self._limits.note_serving(self._slot)
+            self._limits.mark_serving(self._slot)
 
     def on_body(self, body: bytes) -> None:
         """Deliver a part of the body, unless its request has already been answered."""
@@ -227,9 +227,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         """Start the next pipelined request and parse the bytes that were held back for it."""
         super().on_response_complete()
         self._watch_writing()
-        if self._pending_refusal is not None and not self._is_answering():
+        if self._pending_refusal is not None and not self._is_responding():
             self._send_pending_refusal(self._pending_refusal)
-        self._note_waiting()
+        self._mark_waiting()
         if self._unparsed and len(self.pipeline) < PIPELINED:
             self.loop.call_soon(self._parse_unparsed)
 
@@ -265,17 +265,17 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._write_timer = None
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if not self._unsent:
-            self._note_waiting()
+            self._mark_waiting()
             return
         if self._unsent < before:
             self._checks_without_progress = 0
         else:
             self._checks_without_progress += 1
         if self._checks_without_progress >= WRITE_CHECKS:
-            self._limits.note_end("write_stalled")
+            self._limits.count_end("write_stalled")
             self.transport.abort()
-        elif self.loop.time() - self._behind_since > ANSWER_SECONDS:
-            self._limits.note_end("write_slow")
+        elif self.loop.time() - self._behind_since > RESPONSE_SECONDS:
+            self._limits.count_end("write_slow")
             self.transport.abort()
         else:
             self._schedule_write_check()
@@ -296,8 +296,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return
         sent_data = sent_data or self._in_body or bool(self._head_bytes)
         if sent_data:
-            self._limits.note_end(reason)
-        if not self._in_body and self._is_answering():
+            self._limits.count_end(reason)
+        if not self._in_body and self._is_responding():
             # The requests before the refused one are complete. They are answered first.
             self._is_closing = True
             self.flow.hold()
@@ -316,7 +316,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         # Bytes that the client still sends are dropped while it reads.
         self.flow.release()
-        self._write_and_close(self._refusal_bytes(status))
+        self._write_and_close(self._build_refusal(status))
 
     def _on_evicted(self) -> None:
         """Close the connection, which serves no request, because another one got its slot."""
@@ -332,25 +332,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._in_body and self.cycle.response_complete:
             # Already answered, but the client still sends: it may not have read the answer yet.
             self._write_and_close(b"")
-        elif sent_data and self._take_over_answer():
-            self._write_and_close(self._refusal_bytes(status))
+        elif sent_data and self._take_over_response():
+            self._write_and_close(self._build_refusal(status))
         else:
             self.transport.close()
             self._watch_writing()
 
-    def _note_waiting(self) -> None:
+    def _mark_waiting(self) -> None:
         """Note that the connection serves no request, if it is idle and its client has read all."""
         if (
             self._slot is not None
-            and not self._is_answering()
+            and not self._is_responding()
             and not self.transport.get_write_buffer_size()
         ):
-            self._limits.note_waiting(self._slot)
+            self._limits.mark_waiting(self._slot)
 
-    def _is_answering(self) -> bool:
+    def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _take_over_answer(self) -> bool:
+    def _take_over_response(self) -> bool:
         """Take over the answer from the handler; return False if that is no longer possible.
 
         A request whose body is still being read is answered here instead of by its handler.
@@ -364,10 +364,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         return True
 
-    def _write_and_close(self, answer: bytes) -> None:
+    def _write_and_close(self, response: bytes) -> None:
         """Write *answer* and close the connection once the client has read it."""
-        if answer:
-            self.transport.write(answer)
+        if response:
+            self.transport.write(response)
         # A client that is still reading an earlier answer needs longer than `LINGER_SECONDS`.
         if not self.transport.get_write_buffer_size() and self._limits.begin_lingering():
             self.transport.write_eof()
@@ -376,7 +376,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
             self._watch_writing()
 
-    def _refusal_bytes(self, status: int) -> bytes:
+    def _build_refusal(self, status: int) -> bytes:
         """Return a complete answer that refuses with *status*."""
         return _encode_refusal(status, tuple(self.app.default_headers))
 

@@ -4,7 +4,7 @@ No other package uses pydantic-settings, and nothing is read at import time. Whe
 safe in production is decided in `gateway/checks`.
 """
 
-from govid.gateway.settings.loading import SettingsError, load, render_example
+from govid.gateway.settings.loading import SettingsError, load_from_environment, render_example
 from govid.gateway.settings.model import Settings, ShownSetting
 
-__all__ = ["Settings", "SettingsError", "ShownSetting", "load", "render_example"]
+__all__ = ["Settings", "SettingsError", "ShownSetting", "load_from_environment", "render_example"]

@@ -14,12 +14,12 @@ def usable_cpu_count(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> in
     A fractional quota is rounded up. The quotas of all parent groups apply too.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quotas = [_quota_v2(folder) for folder in _folders(groups, membership)]
-    quotas.append(_quota_v1(groups))
+    quotas = [_read_quota_v2(folder) for folder in _cgroup_folders(groups, membership)]
+    quotas.append(_read_quota_v1(groups))
     return max(1, min(allowed or 1, *(math.ceil(quota) for quota in quotas if quota), 1_000_000))
 
 
-def _folders(groups: Path, membership: Path) -> list[Path]:
+def _cgroup_folders(groups: Path, membership: Path) -> list[Path]:
     """Return the folders of this process's control group (version 2) and of its parents."""
     try:
         lines = membership.read_text("utf-8").splitlines()
@@ -30,7 +30,7 @@ def _folders(groups: Path, membership: Path) -> list[Path]:
     return [place, *(one for one in place.parents if one.is_relative_to(groups))]
 
 
-def _quota_v2(folder: Path) -> float | None:
+def _read_quota_v2(folder: Path) -> float | None:
     try:
         quota, period = (folder / "cpu.max").read_text("utf-8").split()
         return int(quota) / int(period)
@@ -38,7 +38,7 @@ def _quota_v2(folder: Path) -> float | None:
         return None
 
 
-def _quota_v1(groups: Path) -> float | None:
+def _read_quota_v1(groups: Path) -> float | None:
     folder = groups / "cpu"
     try:
         quota = int((folder / "cpu.cfs_quota_us").read_text("utf-8"))

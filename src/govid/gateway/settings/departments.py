@@ -81,15 +81,15 @@ def build_nhs_settings(environment: Environment, *, demonstration: bool) -> NhsS
     )
     return NhsSettings(
         registry=registry,
-        accept_prototype_form=registry == "simulator",
+        accept_prototype_nhs=registry == "simulator",
         base_url=credentials["GOVID_NHS_BASE_URL"],
         client_id=credentials["GOVID_NHS_CLIENT_ID"],
         kid=credentials["GOVID_NHS_KEY_ID"],
         private_key=key.encode(),
-        takes_bookings=_takes_bookings(environment, registry),
-        ods=environment.nhs_ods_code or "",
+        takes_bookings=_can_take_bookings(environment, registry),
+        ods_code=environment.nhs_ods_code or "",
         endpoint=environment.nhs_endpoint or "",
-        practices=tuple(map(_practice, environment.nhs_practices)),
+        practices=tuple(map(_parse_practice, environment.nhs_practices)),
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
         simulator_fault=environment.sim_patient_registry_fault,
@@ -103,7 +103,7 @@ def build_nhs_settings(environment: Environment, *, demonstration: bool) -> NhsS
     )
 
 
-def _takes_bookings(environment: Environment, registry: ResolvedMode) -> bool:
+def _can_take_bookings(environment: Environment, registry: ResolvedMode) -> bool:
     """Return whether an appointment provider is available.
 
     It is always the same NHS that verifies NHS numbers: otherwise a simulated verification could
@@ -136,10 +136,10 @@ def _takes_bookings(environment: Environment, registry: ResolvedMode) -> bool:
     return True
 
 
-def _practice(text: str) -> Practice:
+def _parse_practice(text: str) -> Practice:
     specialty, _, place = text.rpartition("=")
     service, _, ods = place.partition("@")
-    return Practice(specialty=specialty.strip(), service=service, ods=ods)
+    return Practice(specialty=specialty.strip(), service=service, ods_code=ods)
 
 
 def build_hmrc_settings(
@@ -147,7 +147,7 @@ def build_hmrc_settings(
     *,
     demonstration: bool,
     public_url: str,
-    column_keys: tuple[bytes, ...],
+    encryption_keys: tuple[bytes, ...],
 ) -> HmrcSettings:
     """Build the settings of hmrc. Only a simulated HMRC publishes simulated death notices.
 
@@ -189,9 +189,9 @@ def build_hmrc_settings(
             else environment.hmrc_consent_url or CONSENT_HOSTS.get(base_url, base_url)
         ),
         redirect_uri=environment.hmrc_redirect_uri or OUT_OF_BAND_URI,
-        sealing_key=column_keys[0],
-        old_sealing_keys=tuple(key for key in column_keys[1:] if key),
-        tax_min_level=environment.tax_min_level,
+        encryption_key=encryption_keys[0],
+        old_encryption_keys=tuple(key for key in encryption_keys[1:] if key),
+        required_assurance=environment.tax_min_level,
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
         simulator_fault=environment.sim_nino_verifier_fault,

@@ -25,7 +25,7 @@ def setting_field(default: Any, *names: str, doc: str, **limits: Any) -> Any:
 _PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
 
 
-def _split(value: object) -> object:
+def _split_list(value: object) -> object:
     """Split a JSON list or a comma-separated list."""
     if not isinstance(value, str):
         return value
@@ -37,21 +37,21 @@ def _split(value: object) -> object:
     return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
 
 
-def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+def _validate_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse entries that no client would send as a host."""
     if not all(map(is_host, value)):
         raise ValueError("a host is a name or an address, without https:// and without a path")
     return value
 
 
-def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+def _validate_networks(value: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse entries that are no network, or whose address has more bits than the prefix."""
     if not all(map(is_network, value)):
         raise ValueError("a network is written like 192.0.2.0/24 or 2001:db8::/32")
     return value
 
 
-def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
+def _validate_practices(value: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse malformed entries, and a specialty that is given twice."""
     if not all(map(_PRACTICE.fullmatch, value)):
         raise ValueError("a practice is written like Cardiology=2000011147@A20047")
@@ -60,16 +60,16 @@ def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _kafka_servers(value: str | None) -> str | None:
+def _validate_kafka_servers(value: str | None) -> str | None:
     """Refuse addresses that Kafka's client could not parse."""
     if value:
         parse_addresses(value)
     return value
 
 
-KafkaServerList = Annotated[str | None, AfterValidator(_kafka_servers)]
+KafkaServerList = Annotated[str | None, AfterValidator(_validate_kafka_servers)]
 # Without `NoDecode` the library would accept JSON only.
-TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-HostList = Annotated[TextList, AfterValidator(_hosts)]
-NetworkList = Annotated[TextList, AfterValidator(_networks)]
-PracticeList = Annotated[TextList, AfterValidator(_practices)]
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+HostList = Annotated[TextList, AfterValidator(_validate_hosts)]
+NetworkList = Annotated[TextList, AfterValidator(_validate_networks)]
+PracticeList = Annotated[TextList, AfterValidator(_validate_practices)]

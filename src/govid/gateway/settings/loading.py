@@ -28,13 +28,13 @@ MASK = "********"
 class SettingsError(ValueError):
     """The settings cannot be read. `faults` holds one line per reason, without values."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, problems: list[str]) -> None:
         """Report all *faults* at once."""
-        self.faults = faults
-        super().__init__("; ".join(faults))
+        self.problems = problems
+        super().__init__("; ".join(problems))
 
 
-def load(
+def load_from_environment(
     overrides: Mapping[str, object] | None = None,
     *,
     demonstration: bool = False,
@@ -49,24 +49,26 @@ def load(
         SettingsError: a value cannot be read, a name with the prefix is unknown, or a file of a
             secret is missing. Values that are valid but unsafe in production raise nothing.
     """
-    faults: list[str] = []
+    problems: list[str] = []
     notices: list[str] = []
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, values in _sources(overrides or {}, env_file, faults, notices):
+    for origin, values in _iterate_sources(overrides or {}, env_file, problems, notices):
         for name, value in values.items():
             if name not in merged:
                 merged[name], origins[name] = value, origin
     try:
         environment = Environment(**merged)
     except ValidationError as error:
-        faults += [_describe_error(dict(one), origins) for one in error.errors(include_input=False)]
-    if faults:
-        raise SettingsError(faults)
+        problems += [
+            _describe_error(dict(one), origins) for one in error.errors(include_input=False)
+        ]
+    if problems:
+        raise SettingsError(problems)
     try:
         return build_settings(
             environment,
-            _table(environment, origins),
+            _build_table(environment, origins),
             demonstration=demonstration,
             notices=tuple(notices),
         )
@@ -82,25 +84,25 @@ def render_example() -> str:
         "# Written by `govid config example`.",
     ]
     for field in Environment.model_fields.values():
-        first, *others = _names(field)
+        first, *others = _setting_names(field)
         also = f" Also: {', '.join(others)}." if others else ""
-        lines += ["", f"# {field.description}.{also}", f"# {first}={_default(first, field)}"]
+        lines += ["", f"# {field.description}.{also}", f"# {first}={_format_default(first, field)}"]
     return "\n".join(lines) + "\n"
 
 
-def _sources(
+def _iterate_sources(
     overrides: Mapping[str, object],
     env_file: Path | None,
-    faults: list[str],
+    problems: list[str],
     notices: list[str],
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each source's name and values (by govid's own names), in order of precedence."""
     yield "command line", dict(overrides)
     environment = EnvSettingsSource(Environment)()
     yield "environment", environment
-    yield "environment", _read_secret_files(os.environ, environment, faults)
-    faults += _unknown_names("the environment", os.environ)
-    raw = None if env_file is None else _read_dotenv(env_file, faults, notices)
+    yield "environment", _read_secret_files(os.environ, environment, problems)
+    problems += _find_unknown_names("the environment", os.environ)
+    raw = None if env_file is None else _read_dotenv(env_file, problems, notices)
     if env_file is not None and raw is not None:
         notices += [
             f"{name} in {env_file} contains ${{: it is used as written, without substitution"
@@ -109,8 +111,8 @@ def _sources(
         ]
         values = _EnvFile(Environment, env_file=env_file)()
         yield str(env_file), values
-        yield str(env_file), _read_secret_files(raw, values, faults)
-        faults += _unknown_names(str(env_file), raw)
+        yield str(env_file), _read_secret_files(raw, values, problems)
+        problems += _find_unknown_names(str(env_file), raw)
     if folder := os.environ.get("GOVID_SECRETS_DIR"):
         yield folder, SecretsSettingsSource(Environment, secrets_dir=folder)()
 
@@ -120,82 +122,84 @@ class _EnvFile(DotEnvSettingsSource):
 
     def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
         return parse_env_vars(
-            _literal_values(file_path),
+            _read_literal_values(file_path),
             self.case_sensitive,
             self.env_ignore_empty,
             self.env_parse_none_str,
         )
 
 
-def _read_dotenv(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, str] | None:
+def _read_dotenv(env_file: Path, problems: list[str], notices: list[str]) -> dict[str, str] | None:
     """Return the variables of *env_file*; None if it is missing or cannot be read."""
     if not env_file.is_file():
         if env_file.is_symlink() or env_file.exists():
-            faults.append(f"{env_file} is not a file")
+            problems.append(f"{env_file} is not a file")
         return None
     try:
-        bindings = _bindings(env_file)
+        bindings = _parse_bindings(env_file)
     except UnicodeDecodeError as error:
-        faults.append(f"{env_file} is not UTF-8 (byte {error.start})")
+        problems.append(f"{env_file} is not UTF-8 (byte {error.start})")
         return None
     except OSError as error:
-        faults.append(f"{env_file} cannot be read ({error.strerror})")
+        problems.append(f"{env_file} cannot be read ({error.strerror})")
         return None
     # A notice and no error, because the prototype accepted such a line. Its text may be a secret.
     notices += [
-        f"line {_line_of(one)} of {env_file} is not NAME=value and is ignored"
+        f"line {_binding_line(one)} of {env_file} is not NAME=value and is ignored"
         for one in bindings
         if one.error
     ]
-    return _values(bindings)
+    return _binding_values(bindings)
 
 
-def _line_of(binding: Binding) -> int:
+def _binding_line(binding: Binding) -> int:
     """Return the line number of *binding*; the parser counts preceding empty lines to it."""
     text = binding.original.string
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
-def _literal_values(env_file: Path) -> dict[str, str]:
-    return _values(_bindings(env_file))
+def _read_literal_values(env_file: Path) -> dict[str, str]:
+    return _binding_values(_parse_bindings(env_file))
 
 
-def _bindings(env_file: Path) -> list[Binding]:
+def _parse_bindings(env_file: Path) -> list[Binding]:
     with env_file.open(encoding="utf-8") as stream:
         return list(parse_stream(stream))
 
 
-def _values(bindings: Iterable[Binding]) -> dict[str, str]:
+def _binding_values(bindings: Iterable[Binding]) -> dict[str, str]:
     return {one.key: one.value or "" for one in bindings if one.key is not None and not one.error}
 
 
 def _read_secret_files(
-    source: Mapping[str, str], values: Mapping[str, Any], faults: list[str]
+    source: Mapping[str, str], values: Mapping[str, Any], problems: list[str]
 ) -> dict[str, str]:
     """Read the secrets for which *source* names a file (`NAME_FILE`)."""
     found: dict[str, str] = {}
     for field in Environment.model_fields.values():
-        first, *_ = names = _names(field)
+        first, *_ = names = _setting_names(field)
         for name in names if _is_secret(field) else ():
             path = source.get(f"{name}_FILE")
             if not path or first in found:
                 continue
             if first in values:
-                faults.append(f"{name} and {name}_FILE are both set: keep one")
+                problems.append(f"{name} and {name}_FILE are both set: keep one")
                 continue
             try:
                 found[first] = Path(path).read_text("utf-8").rstrip("\r\n")
             except (OSError, UnicodeDecodeError):
-                faults.append(f"{name}_FILE names a file that cannot be read")
+                problems.append(f"{name}_FILE names a file that cannot be read")
     return found
 
 
-def _unknown_names(place: str, source: Mapping[str, str]) -> list[str]:
+def _find_unknown_names(place: str, source: Mapping[str, str]) -> list[str]:
     """Return an error for each unknown name with the prefix, with the most similar setting."""
-    secret = [n for f in Environment.model_fields.values() if _is_secret(f) for n in _names(f)]
-    known = {name for field in Environment.model_fields.values() for name in _names(field)}
+    secret = [
+        n for f in Environment.model_fields.values() if _is_secret(f) for n in _setting_names(f)
+    ]
+    known = {name for field in Environment.model_fields.values() for name in _setting_names(field)}
     known.update(f"{name}_FILE" for name in secret)
-    faults = []
+    problems = []
     for name in sorted(source):
         if name.startswith(PREFIX) and not name.startswith(OTHER_NAMES) and name not in known:
             # Compared without the common prefix, which would make any two names similar.
@@ -205,8 +209,8 @@ def _unknown_names(place: str, source: Mapping[str, str]) -> list[str]:
                 n=1,
             )
             hint = f": did you mean {PREFIX}{near[0]}?" if near else ""
-            faults.append(f"{name} in {place} is no setting of govid{hint}")
-    return faults
+            problems.append(f"{name} in {place} is no setting of govid{hint}")
+    return problems
 
 
 def _describe_error(error: Mapping[str, Any], origins: Mapping[str, str]) -> str:
@@ -216,12 +220,12 @@ def _describe_error(error: Mapping[str, Any], origins: Mapping[str, str]) -> str
     return f"{name} ({origins.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}"
 
 
-def _table(environment: Environment, origins: Mapping[str, str]) -> tuple[ShownSetting, ...]:
+def _build_table(environment: Environment, origins: Mapping[str, str]) -> tuple[ShownSetting, ...]:
     """Return every setting with its value and source, secrets masked."""
     rows = []
     for key, field in Environment.model_fields.items():
         value = getattr(environment, key)
-        first, *others = _names(field)
+        first, *others = _setting_names(field)
         rows.append(
             ShownSetting(
                 name=first,
@@ -248,12 +252,12 @@ def _format_value(value: object) -> str:
             return str(value)
 
 
-def _default(name: str, field: FieldInfo) -> str:
+def _format_default(name: str, field: FieldInfo) -> str:
     """Return the default as text; empty if it depends on the machine."""
     return "" if name == "GOVID_HASH_CONCURRENCY" else _format_value(field.default)
 
 
-def _names(field: FieldInfo) -> list[str]:
+def _setting_names(field: FieldInfo) -> list[str]:
     alias = field.validation_alias
     return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else []
 

@@ -96,7 +96,7 @@ def build_settings(
         trusted_proxies=environment.trusted_proxies,
         management_host=environment.management_host,
         management_port=environment.management_port,
-        metrics_token=_bytes(environment.metrics_token),
+        metrics_token=_secret_bytes(environment.metrics_token),
         max_connections=environment.max_connections,
         max_connections_per_network=environment.max_connections_per_network,
         cors_origins=environment.cors_origins,
@@ -112,7 +112,7 @@ def build_settings(
             kafka_prefix=environment.kafka_prefix,
             kafka_generation=environment.kafka_generation,
             topic_names=_topic_names(environment),
-            pseudonym_key=_bytes(environment.pseudonym_key) or b"",
+            pseudonym_key=_secret_bytes(environment.pseudonym_key) or b"",
             request_pool_size=environment.request_pool_size,
             bus_pool_size=environment.bus_pool_size,
             read_pool_size=environment.read_pool_size,
@@ -123,9 +123,9 @@ def build_settings(
         identity=IdentitySettings(
             issuer=public_url,
             algorithm=environment.algorithm,
-            secret_key=_bytes(environment.secret_key),
-            key_encryption_key=_bytes(environment.key_encryption_key),
-            old_key_encryption_key=_bytes(environment.old_key_encryption_key),
+            secret_key=_secret_bytes(environment.secret_key),
+            key_encryption_key=_secret_bytes(environment.key_encryption_key),
+            old_key_encryption_key=_secret_bytes(environment.old_key_encryption_key),
             old_pseudonym_keys=_split_keys(environment.old_pseudonym_keys),
             access_token_seconds=round(environment.access_token_minutes * 60),
             session_token_seconds=environment.session_token_seconds,
@@ -150,8 +150,8 @@ def build_settings(
             claim_days=environment.claim_days,
             closed_identifier_days=environment.closed_identifier_days,
             event_days=max(environment.retention_days, environment.kafka_retention_days),
-            accept_prototype_nhs=nhs_settings.accept_prototype_form,
-            pseudonym_key=_bytes(environment.pseudonym_key) or b"",
+            accept_prototype_nhs=nhs_settings.accept_prototype_nhs,
+            pseudonym_key=_secret_bytes(environment.pseudonym_key) or b"",
             throttle=_throttle_settings(environment, demonstration=demonstration),
             quotas=IdentityQuotas(
                 verifications_per_hour=environment.quota_verifications_per_hour,
@@ -164,7 +164,7 @@ def build_settings(
             environment,
             demonstration=demonstration,
             public_url=public_url,
-            column_keys=_column_keys(environment),
+            encryption_keys=_encryption_keys(environment),
         ),
         table=table,
     )
@@ -176,11 +176,11 @@ def _throttle_settings(environment: Environment, *, demonstration: bool) -> Thro
     return ThrottleSettings(
         failures=environment.login_failures,
         lock_seconds=environment.login_lock_seconds,
-        longest_lock_seconds=environment.login_lock_max_seconds,
+        max_lock_seconds=environment.login_lock_max_seconds,
         address_failures=environment.address_failures,
         registrations=(0 if demonstration else 30) if registrations is None else registrations,
         duplicates=(0 if demonstration else 10) if duplicates is None else duplicates,
-        trusted_callers=environment.trusted_callers,
+        trusted_networks=environment.trusted_callers,
     )
 
 
@@ -213,7 +213,7 @@ def _database_url(environment: Environment) -> str:
         return ""
     user = environment.db_user or "postgres"
     credentials = quote(user, safe="")
-    if password := _bytes(environment.db_password):
+    if password := _secret_bytes(environment.db_password):
         credentials += f":{quote(password, safe='')}"
     host = f"{environment.db_host}:{environment.db_port}"
     return f"postgresql://{credentials}@{host}/{quote(environment.db_name or user, safe='')}"
@@ -228,18 +228,21 @@ def _topic_names(environment: Environment) -> Mapping[Topic, str]:
     return {topic: name for topic, name in names.items() if name != topic.value}
 
 
-def _column_keys(environment: Environment) -> tuple[bytes, ...]:
+def _encryption_keys(environment: Environment) -> tuple[bytes, ...]:
     """Return the column encryption keys, newest first; the pseudonym keys if there are none."""
-    if key := _bytes(environment.key_encryption_key):
-        return (key, _bytes(environment.old_key_encryption_key) or b"")
-    return (_bytes(environment.pseudonym_key) or b"", *_split_keys(environment.old_pseudonym_keys))
+    if key := _secret_bytes(environment.key_encryption_key):
+        return (key, _secret_bytes(environment.old_key_encryption_key) or b"")
+    return (
+        _secret_bytes(environment.pseudonym_key) or b"",
+        *_split_keys(environment.old_pseudonym_keys),
+    )
 
 
 def _split_keys(secret: SecretStr | None) -> tuple[bytes, ...]:
     """Return the keys of a comma-separated list."""
-    parts = (_bytes(secret) or b"").split(b",")
+    parts = (_secret_bytes(secret) or b"").split(b",")
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def _bytes(secret: SecretStr | None) -> bytes | None:
+def _secret_bytes(secret: SecretStr | None) -> bytes | None:
     return None if secret is None else secret.get_secret_value().encode()

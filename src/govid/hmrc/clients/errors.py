@@ -57,14 +57,14 @@ class HmrcErrorBody(RedactedStruct, frozen=True, kw_only=True):
     errors: object = None
 
 
-def is_token_refusal(answer: UpstreamResponse) -> bool:
+def is_token_refusal(response: UpstreamResponse) -> bool:
     """Tell whether *answer* refuses govid's access token. Another 401 may be about a person."""
-    if answer.status != HTTPStatus.UNAUTHORIZED:
+    if response.status != HTTPStatus.UNAUTHORIZED:
         return False
-    return answer.decode(HmrcErrorBody).code == TOKEN_REFUSED
+    return response.decode(HmrcErrorBody).code == TOKEN_REFUSED
 
 
-def check_access(api: UpstreamClient, answer: UpstreamResponse, error: HmrcErrorBody) -> None:
+def check_access(api: UpstreamClient, response: UpstreamResponse, error: HmrcErrorBody) -> None:
     """Check that *error* does not deny govid access to *api*.
 
     Raises:
@@ -72,12 +72,12 @@ def check_access(api: UpstreamClient, answer: UpstreamResponse, error: HmrcError
             would fail too.
     """
     if (
-        answer.status in PLATFORM_STATUSES
+        response.status in PLATFORM_STATUSES
         and isinstance(error.code, str)
         and error.code in ACCESS_DENIED
     ):
         api.breaker.trip()
-        raise CredentialsRejected(answer.department, "access denied")
+        raise CredentialsRejected(response.department, "access denied")
 
 
 NOT_FOUND = "NOT_FOUND"
@@ -114,28 +114,28 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     failure: _Failure | None = None
 
 
-def tax_error(api: UpstreamClient, answer: UpstreamResponse) -> Exception:
+def build_tax_error(api: UpstreamClient, response: UpstreamResponse) -> Exception:
     """Return the error that an unsuccessful *answer* means; its message is ignored.
 
     Raises:
         UnusableResponse: it is not an error body of HMRC.
     """
-    body = answer.decode(_Body)
+    body = response.decode(_Body)
     value = body.code if body.failure is None else body.failure.type
     code = value if isinstance(value, str) else ""
-    if code == TOKEN_REFUSED and answer.status == HTTPStatus.UNAUTHORIZED:
+    if code == TOKEN_REFUSED and response.status == HTTPStatus.UNAUTHORIZED:
         return AccessTokenRefused()
-    if code == NOT_FOUND and answer.status == HTTPStatus.NOT_FOUND:
+    if code == NOT_FOUND and response.status == HTTPStatus.NOT_FOUND:
         return DataNotFound()
     if code == MISSING_SCOPE:
         return ReconsentRequired()
     if code in NOT_PERMITTED:
         return ReferenceNotPermitted()
-    if code in INVALID_PARAMETERS and answer.status == HTTPStatus.BAD_REQUEST:
+    if code in INVALID_PARAMETERS and response.status == HTTPStatus.BAD_REQUEST:
         return InvalidTaxRequest()
-    if code in TAX_ACCESS_DENIED and answer.status in PLATFORM_STATUSES:
+    if code in TAX_ACCESS_DENIED and response.status in PLATFORM_STATUSES:
         api.breaker.trip()
-        log.error("department.credentials_rejected", extra={"department": answer.department})
-        return CredentialsRejected(answer.department, "access denied")
+        log.error("department.credentials_rejected", extra={"department": response.department})
+        return CredentialsRejected(response.department, "access denied")
     # For example MATCHING_RESOURCE_NOT_FOUND: that version of the API was withdrawn.
-    return UnusableResponse(answer.department, f"status {answer.status}")
+    return UnusableResponse(response.department, f"status {response.status}")

@@ -16,7 +16,7 @@ from govid.bus.upstream import (
     rate_limited,
 )
 from govid.hmrc.clients.interfaces import ConsentClient, NinoVerifier, TaxRecordClient
-from govid.hmrc.clients.local import FormatOnlyVerifier, LocalNinoVerifier, OffNinoVerifier
+from govid.hmrc.clients.local import DisabledNinoVerifier, FormatOnlyVerifier, LocalNinoVerifier
 from govid.hmrc.clients.nino_verifier import (
     IndividualMatchingClient,
     PersonalDataVerificationClient,
@@ -155,7 +155,7 @@ class _ClientFactory:
         self._settings = settings
         self._metrics = metrics
         kinds = (settings.registry, settings.tax_records)
-        self.simulator = _simulator(settings, clock) if "simulator" in kinds else None
+        self.simulator = _build_simulator(settings, clock) if "simulator" in kinds else None
         # HMRC limits the calls of an application over all of its APIs.
         self.limiter: RequestLimiter | None = (
             None if settings.are_limits_lifted else rate_limited(REQUESTS_PER_SECOND)
@@ -206,17 +206,17 @@ def build_clients(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics
     verification = factory.configure(VERIFICATION_DEPARTMENT, settings.registry)
     taxes = factory.configure(TAXES_DEPARTMENT, settings.tax_records)
     configs = {VERIFICATION_DEPARTMENT: verification, TAXES_DEPARTMENT: taxes}
-    ports = Clients(
-        verifier=_verifier(verification, settings, factory.limiter),
-        states={name: _state(config) for name, config in configs.items()},
+    clients = Clients(
+        verifier=_build_verifier(verification, settings, factory.limiter),
+        states={name: _state_getter(config) for name, config in configs.items()},
         stops=tuple(config.department.close for config in configs.values() if config),
         on_recovery=verification.department.on_recovery if verification else lambda _: None,
         simulator=factory.simulator,
     )
     if taxes is None:
-        return ports
+        return clients
     return msgspec.structs.replace(
-        ports,
+        clients,
         consent=build_consent_client(
             taxes.department,
             taxes.base_url,
@@ -232,12 +232,12 @@ def build_clients(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics
     )
 
 
-def _verifier(
+def _build_verifier(
     config: _ClientConfig | None, settings: HmrcSettings, limiter: RequestLimiter | None
 ) -> NinoVerifier:
     if config is None:
-        return OffNinoVerifier()
-    asked = build_verifier(
+        return DisabledNinoVerifier()
+    remote_verifier = build_verifier(
         config.department,
         config.base_url,
         config.credentials,
@@ -245,10 +245,14 @@ def _verifier(
         pdv_path=settings.pdv_path,
         limiter=limiter,
     )
-    return FormatOnlyVerifier(asked, LocalNinoVerifier()) if config.is_simulated else asked
+    return (
+        FormatOnlyVerifier(remote_verifier, LocalNinoVerifier())
+        if config.is_simulated
+        else remote_verifier
+    )
 
 
-def _simulator(settings: HmrcSettings, clock: Clock) -> HmrcSimulator:
+def _build_simulator(settings: HmrcSettings, clock: Clock) -> HmrcSimulator:
     return HmrcSimulator(
         clock=clock,
         fault=settings.simulator_fault,
@@ -258,5 +262,5 @@ def _simulator(settings: HmrcSettings, clock: Clock) -> HmrcSimulator:
     )
 
 
-def _state(config: _ClientConfig | None) -> Callable[[], str]:
+def _state_getter(config: _ClientConfig | None) -> Callable[[], str]:
     return (lambda: config.state) if config is not None else (lambda: "off")

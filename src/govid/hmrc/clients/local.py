@@ -22,7 +22,7 @@ _EXCEPTIONS: Mapping[str, VerificationOutcome] = {
 }
 """Published test numbers: one that HMRC only handles manually, one of a person who has died."""
 
-FORM_EVIDENCE = Evidence(method="form", strength=1, validity=1)
+FORMAT_EVIDENCE = Evidence(method="form", strength=1, validity=1)
 """The weakest evidence: the number is well-formed."""
 
 
@@ -32,11 +32,13 @@ class LocalNinoVerifier:
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Verify the format of the number; the claimed facts are ignored."""
         try:
-            nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
+            nino = normalise_identifier(IdentifierType.NIN, claim.nino, accept_prototype_nhs=False)
         except ValueError:
-            return VerificationFinding(outcome=VerificationOutcome.MISMATCH, evidence=FORM_EVIDENCE)
+            return VerificationFinding(
+                outcome=VerificationOutcome.MISMATCH, evidence=FORMAT_EVIDENCE
+            )
         return VerificationFinding(
-            outcome=_EXCEPTIONS.get(nino, VerificationOutcome.MATCH), evidence=FORM_EVIDENCE
+            outcome=_EXCEPTIONS.get(nino, VerificationOutcome.MATCH), evidence=FORMAT_EVIDENCE
         )
 
 
@@ -47,19 +49,19 @@ class FormatOnlyVerifier:
     are matched.
     """
 
-    def __init__(self, verifier: NinoVerifier, by_form: LocalNinoVerifier) -> None:
+    def __init__(self, verifier: NinoVerifier, by_format: LocalNinoVerifier) -> None:
         """Use *by_form* for claims without facts, and *verifier* for all others."""
         self._verifier = verifier
-        self._by_form = by_form
+        self._by_format = by_format
 
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Match a claim with facts; check only the number of a claim without."""
         if claim.facts is None:
-            return await self._by_form.verify(claim)
+            return await self._by_format.verify(claim)
         return await self._verifier.verify(claim)
 
 
-class OffNinoVerifier:
+class DisabledNinoVerifier:
     """A verifier that is always unavailable."""
 
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:  # noqa: ARG002 - of the protocol

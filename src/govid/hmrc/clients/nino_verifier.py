@@ -53,9 +53,9 @@ class PersonDeceased(Exception):
 class PersonDetails(RedactedStruct, frozen=True, kw_only=True):
     """The details to match, with names as HMRC writes them."""
 
-    first: str
-    last: str
-    born: date
+    first_name: str
+    last_name: str
+    date_of_birth: date
     nino: str
 
     @property
@@ -63,9 +63,9 @@ class PersonDetails(RedactedStruct, frozen=True, kw_only=True):
         """The request body, which both APIs share."""
         return msgspec.json.encode(
             {
-                "firstName": self.first,
-                "lastName": self.last,
-                "dateOfBirth": self.born.isoformat(),
+                "firstName": self.first_name,
+                "lastName": self.last_name,
+                "dateOfBirth": self.date_of_birth.isoformat(),
                 "nino": self.nino,
             }
         )
@@ -95,7 +95,9 @@ def describe_person(facts: ClaimedFacts, nino: str) -> Sequence[PersonDetails]:
         ValueError: HMRC's form cannot represent a name, or one of the two names is missing.
     """
     return [
-        PersonDetails(first=first, last=last, born=facts.date_of_birth, nino=nino)
+        PersonDetails(
+            first_name=first, last_name=last, date_of_birth=facts.date_of_birth, nino=nino
+        )
         for first in hmrc_spellings(first_given_name(facts.given_name or ""))
         for last in hmrc_spellings(" ".join(facts.family_name.split()))
     ]
@@ -134,7 +136,7 @@ class IndividualMatchingClient:
 
     async def match(self, person: PersonDetails, correlation_id: str | None) -> Evidence:
         """Return the evidence of the match."""
-        answer = await self._api.request(
+        response = await self._api.request(
             UpstreamRequest(
                 operation=_METHOD,
                 method="POST",
@@ -150,19 +152,19 @@ class IndividualMatchingClient:
                 correlation_id=correlation_id,
             )
         )
-        if answer.is_success:
-            link = answer.decode(_Matched).links.individual.href
+        if response.is_success:
+            link = response.decode(_Matched).links.individual.href
             return Evidence(
                 method=_METHOD, strength=2, validity=1, transaction=link.rpartition("/")[2]
             )
-        raise self._refusal(answer)
+        raise self._refusal(response)
 
-    def _refusal(self, answer: UpstreamResponse) -> Exception:
-        error = answer.decode(HmrcErrorBody)
-        if (answer.status, error.code) == (_STATUS[self._version], _NO_MATCH):
+    def _refusal(self, response: UpstreamResponse) -> Exception:
+        error = response.decode(HmrcErrorBody)
+        if (response.status, error.code) == (_STATUS[self._version], _NO_MATCH):
             return NoMatch()
-        check_access(self._api.client, answer, error)
-        return UnusableResponse(answer.department, f"status {answer.status}")
+        check_access(self._api.client, response, error)
+        return UnusableResponse(response.department, f"status {response.status}")
 
 
 _PDV_METHOD = "pdv.match"
@@ -189,7 +191,7 @@ class PersonalDataVerificationClient:
 
     async def match(self, person: PersonDetails, correlation_id: str | None) -> Evidence:
         """Return the evidence of the match."""
-        answer = await self._api.request(
+        response = await self._api.request(
             UpstreamRequest(
                 operation=_PDV_METHOD,
                 method="POST",
@@ -201,25 +203,27 @@ class PersonalDataVerificationClient:
                 correlation_id=correlation_id,
             )
         )
-        if answer.is_success:
-            return _matched(self._api.client, person, answer)
-        raise self._refusal(answer)
+        if response.is_success:
+            return _check_echo(self._api.client, person, response)
+        raise self._refusal(response)
 
-    def _refusal(self, answer: UpstreamResponse) -> Exception:
-        if answer.status == HTTPStatus.FAILED_DEPENDENCY:
+    def _refusal(self, response: UpstreamResponse) -> Exception:
+        if response.status == HTTPStatus.FAILED_DEPENDENCY:
             # The body is text, although its media type may be JSON.
-            is_death = _DECEASED in answer.body.lower()
+            is_death = _DECEASED in response.body.lower()
             return (
-                PersonDeceased() if is_death else UnusableResponse(answer.department, "unknown 424")
+                PersonDeceased()
+                if is_death
+                else UnusableResponse(response.department, "unknown 424")
             )
-        error = answer.decode(HmrcErrorBody)
-        check_access(self._api.client, answer, error)
-        if answer.status == HTTPStatus.UNAUTHORIZED and _is_about_a_person(error.errors):
+        error = response.decode(HmrcErrorBody)
+        check_access(self._api.client, response, error)
+        if response.status == HTTPStatus.UNAUTHORIZED and _reports_no_person(error.errors):
             return NoMatch()
-        return UnusableResponse(answer.department, f"status {answer.status}")
+        return UnusableResponse(response.department, f"status {response.status}")
 
 
-def _is_about_a_person(errors: object) -> bool:
+def _reports_no_person(errors: object) -> bool:
     """Tell whether *errors* report that no person was found: a text, or a list of texts.
 
     HMRC uses the same member to report that its matching failed.
@@ -230,13 +234,13 @@ def _is_about_a_person(errors: object) -> bool:
     )
 
 
-def _matched(api: UpstreamClient, person: PersonDetails, answer: UpstreamResponse) -> Evidence:
-    echo = answer.decode(_Echo)
-    born = person.born.isoformat()
+def _check_echo(api: UpstreamClient, person: PersonDetails, response: UpstreamResponse) -> Evidence:
+    echo = response.decode(_Echo)
+    born = person.date_of_birth.isoformat()
     if (echo.nino.replace(" ", "").upper(), echo.date_of_birth or born) != (person.nino, born):
         api.reject_other_subject()
     return Evidence(
-        method=_PDV_METHOD, strength=2, validity=2, transaction=answer.headers.get("x-amz-cf-id")
+        method=_PDV_METHOD, strength=2, validity=2, transaction=response.headers.get("x-amz-cf-id")
     )
 
 
@@ -252,7 +256,7 @@ class RemoteNinoVerifier:
         if claim.facts is None:
             return VerificationFinding(outcome=VerificationOutcome.INSUFFICIENT)
         try:
-            nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
+            nino = normalise_identifier(IdentifierType.NIN, claim.nino, accept_prototype_nhs=False)
         except ValueError:
             return self._finding_without_match(VerificationOutcome.MISMATCH)
         try:

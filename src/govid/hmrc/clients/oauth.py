@@ -57,14 +57,14 @@ class TokenClient:
         return TokenCache(self._fetch, clock)
 
     async def _fetch(self) -> BearerToken:
-        answer = await self._api.request(self._call)
-        if not answer.is_success:
+        response = await self._api.request(self._build_request)
+        if not response.is_success:
             # Every refusal here is about govid itself, because no citizen is involved.
             self._api.breaker.trip()
-            raise CredentialsRejected(answer.department, "credentials refused")
-        return _token(answer)
+            raise CredentialsRejected(response.department, "credentials refused")
+        return _parse_token(response)
 
-    def _call(self) -> UpstreamRequest:
+    def _build_request(self) -> UpstreamRequest:
         form = {
             "client_id": self._credentials.client_id,
             "client_secret": self._credentials.client_secret(),
@@ -83,8 +83,8 @@ class TokenClient:
         )
 
 
-def _token(answer: UpstreamResponse) -> BearerToken:
-    granted = answer.decode(_ClientToken)
+def _parse_token(response: UpstreamResponse) -> BearerToken:
+    granted = response.decode(_ClientToken)
     return BearerToken(value=granted.access_token, life_seconds=granted.expires_in)
 
 
@@ -140,7 +140,7 @@ class RemoteConsentClient:
         """
         self._api = api
         self._credentials = credentials
-        self._page = page_url.rstrip("/") + _AUTHORISE_PATH
+        self._page_url = page_url.rstrip("/") + _AUTHORISE_PATH
         self._redirect_uri = redirect_uri
 
     def authorisation_url(self, state: str, challenge: str) -> str:
@@ -154,19 +154,19 @@ class RemoteConsentClient:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self._page}?{urlencode(query)}"
+        return f"{self._page_url}?{urlencode(query)}"
 
     async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> GrantedTokens:
         """Exchange *code* for tokens."""
         form = {"redirect_uri": self._redirect_uri, "code": code, "code_verifier": verifier}
         answer = await self._send("consent.redeem", "authorization_code", form, correlation_id)
-        return self._granted(answer, _INVALID_CODE, InvalidConsentCode())
+        return self._parse_granted(answer, _INVALID_CODE, InvalidConsentCode())
 
     async def renew(self, refresh_token: str, correlation_id: str | None) -> GrantedTokens:
         """Exchange *refresh_token* for new tokens."""
         form = {"refresh_token": refresh_token}
         answer = await self._send("consent.renew", "refresh_token", form, correlation_id)
-        return self._granted(answer, _INVALID_REFRESH_TOKEN, ReconsentRequired())
+        return self._parse_granted(answer, _INVALID_REFRESH_TOKEN, ReconsentRequired())
 
     async def _send(
         self, operation: str, kind: str, form: Mapping[str, str], correlation_id: str | None
@@ -189,23 +189,23 @@ class RemoteConsentClient:
             )
         )
 
-    def _granted(
-        self, answer: UpstreamResponse, errors: Collection[str], refusal: Exception
+    def _parse_granted(
+        self, response: UpstreamResponse, errors: Collection[str], refusal: Exception
     ) -> GrantedTokens:
-        if answer.is_success:
-            granted = answer.decode(_TokenResponse)
+        if response.is_success:
+            granted = response.decode(_TokenResponse)
             return GrantedTokens(
                 access_token=granted.access_token,
                 refresh_token=granted.refresh_token,
                 life_seconds=granted.expires_in,
             )
-        error = answer.decode(_ErrorResponse).error
-        if answer.status == HTTPStatus.BAD_REQUEST and error in errors:
+        error = response.decode(_ErrorResponse).error
+        if response.status == HTTPStatus.BAD_REQUEST and error in errors:
             raise refusal
-        if answer.status not in _PLATFORM_STATUSES:
+        if response.status not in _PLATFORM_STATUSES:
             # Perhaps a firewall's response to this code only, so the breaker stays closed.
-            raise UnusableResponse(answer.department, f"status {answer.status}")
+            raise UnusableResponse(response.department, f"status {response.status}")
         if error in _ACCESS_DENIED:
             self._api.breaker.trip()
-        log.error("department.credentials_rejected", extra={"department": answer.department})
-        raise CredentialsRejected(answer.department, "credentials refused")
+        log.error("department.credentials_rejected", extra={"department": response.department})
+        raise CredentialsRejected(response.department, "credentials refused")

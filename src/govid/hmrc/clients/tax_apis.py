@@ -16,7 +16,7 @@ from msgspec import structs
 
 from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import UnusableResponse, UpstreamClient, UpstreamRequest, UpstreamResponse
-from govid.hmrc.clients.errors import tax_error
+from govid.hmrc.clients.errors import build_tax_error
 from govid.hmrc.clients.interfaces import (
     DataNotFound,
     EmploymentSummary,
@@ -31,15 +31,15 @@ ONE_PENNY = Decimal("0.01")
 LARGEST_AMOUNT = Decimal("9999999999999.99")
 
 
-def decode_exact_amounts(answer: UpstreamResponse, shape: Any) -> Any:
+def decode_exact_amounts(response: UpstreamResponse, shape: Any) -> Any:
     """Decode the body of *answer* as *shape*, in which every amount is in whole pence.
 
     Raises:
         UnusableResponse: the body has another shape.
     """
-    read = answer.decode(shape)
-    if not all(map(_is_exact, _amounts(read))):
-        raise UnusableResponse(answer.department, "amount")
+    read = response.decode(shape)
+    if not all(map(_is_exact, _collect_amounts(read))):
+        raise UnusableResponse(response.department, "amount")
     return read
 
 
@@ -50,16 +50,18 @@ def _is_exact(amount: Decimal) -> bool:
         return False
 
 
-def _amounts(value: Any) -> list[Decimal]:
+def _collect_amounts(value: Any) -> list[Decimal]:
     match value:
         case Decimal():
             return [value]
         case msgspec.Struct():
             return [
-                one for name in value.__struct_fields__ for one in _amounts(getattr(value, name))
+                one
+                for name in value.__struct_fields__
+                for one in _collect_amounts(getattr(value, name))
             ]
         case list() | tuple():
-            return [one for item in value for one in _amounts(item)]
+            return [one for item in value for one in _collect_amounts(item)]
         case _:
             return []
 
@@ -105,7 +107,7 @@ class AnnualSummaryClient:
     async def fetch(self, request: TaxRecordRequest, year: TaxYear) -> AnnualSummary:
         """Return this API's summary of *year*."""
         base_path = f"/individual-{self._subject}/sa"
-        answer = await self._api.request(
+        response = await self._api.request(
             UpstreamRequest(
                 operation=self._operation,
                 method="GET",
@@ -117,9 +119,9 @@ class AnnualSummaryClient:
                 correlation_id=request.correlation_id,
             )
         )
-        if not answer.is_success:
-            raise tax_error(self._api, answer)
-        part: AnnualSummary = decode_exact_amounts(answer, AnnualSummary)
+        if not response.is_success:
+            raise build_tax_error(self._api, response)
+        part: AnnualSummary = decode_exact_amounts(response, AnnualSummary)
         return part
 
 
@@ -141,7 +143,7 @@ class LiabilitiesClient:
 
     async def fetch_account(self, request: TaxRecordRequest, since: date) -> SelfAssessmentAccount:
         """Return the account with its entries since *since*."""
-        answer = await self._api.request(
+        response = await self._api.request(
             UpstreamRequest(
                 operation="account.read",
                 method="GET",
@@ -154,9 +156,9 @@ class LiabilitiesClient:
                 correlation_id=request.correlation_id,
             )
         )
-        if not answer.is_success:
-            raise tax_error(self._api, answer)
-        account: SelfAssessmentAccount = decode_exact_amounts(answer, SelfAssessmentAccount)
+        if not response.is_success:
+            raise build_tax_error(self._api, response)
+        account: SelfAssessmentAccount = decode_exact_amounts(response, SelfAssessmentAccount)
         return account
 
 
@@ -184,7 +186,9 @@ class RemoteTaxRecordClient:
             raise DataNotFound
         refunds = tax.refunds if tax else None
         return TaxYearSummary(
-            employments=_merged(part.employments for part in (employment, income, tax) if part),
+            employments=_merge_employments(
+                part.employments for part in (employment, income, tax) if part
+            ),
             received=income.pensions_annuities_and_other_state_benefits if income else None,
             taken_off=tax.pensions_annuities_and_other_state_benefits if tax else None,
             refunded=refunds.tax_refunded_or_set_off if refunds else None,
@@ -195,15 +199,15 @@ class RemoteTaxRecordClient:
         return await self._liabilities.fetch_account(request, since)
 
 
-def _part_or_none(answer: AnnualSummary | BaseException) -> AnnualSummary | None:
-    if isinstance(answer, DataNotFound):
+def _part_or_none(summary: AnnualSummary | BaseException) -> AnnualSummary | None:
+    if isinstance(summary, DataNotFound):
         return None
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    if isinstance(summary, BaseException):
+        raise summary
+    return summary
 
 
-def _merged(
+def _merge_employments(
     lists: Iterable[Sequence[EmploymentRecord] | None],
 ) -> Sequence[EmploymentSummary] | None:
     """Merge the lists of employments; None if no API returns a list.
@@ -216,13 +220,13 @@ def _merged(
         return None
     known: dict[tuple[str, int], EmploymentSummary] = {}
     for jobs in given:
-        for key, job in _numbered(jobs):
+        for key, job in _number_by_reference(jobs):
             found = known.get(key, EmploymentSummary(paye_reference=key[0]))
             known[key] = structs.replace(found, **_known_members(job))
     return tuple(known.values())
 
 
-def _numbered(
+def _number_by_reference(
     jobs: Sequence[EmploymentRecord],
 ) -> Iterator[tuple[tuple[str, int], EmploymentRecord]]:
     seen: Counter[str] = Counter()

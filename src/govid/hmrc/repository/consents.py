@@ -18,7 +18,7 @@ from govid.bus import Transaction
 from govid.bus.shared.crypto import EncryptedColumn
 from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.models import Consent, ConsentRequest
-from govid.hmrc.seal import Seal
+from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.settings import HmrcSettings
 
 REQUEST_LIFETIME = timedelta(minutes=10)
@@ -32,18 +32,18 @@ VERIFIER_PURPOSE = b"proof"
 class ConsentRequestRepository:
     """Stores at most one consent request for each account."""
 
-    def __init__(self, autocommit: AsyncEngine, seal: Seal) -> None:
+    def __init__(self, autocommit: AsyncEngine, cipher: ConsentCipher) -> None:
         """Encrypt with *seal*; each statement on *autocommit* commits by itself."""
         self._autocommit = autocommit
-        self._seal = seal
+        self._cipher = cipher
 
     async def store(self, tx: Transaction, account_id: UUID, state: str, verifier: str) -> datetime:
         """Store a request in place of an earlier one; return when it expires."""
-        sealed = self._seal.close(account_id, VERIFIER_PURPOSE, verifier.encode())
+        ciphertext = self._cipher.encrypt(account_id, VERIFIER_PURPOSE, verifier.encode())
         statement = insert(ConsentRequest).values(
             account_id=account_id,
             state_digest=_digest(state),
-            sealed_proof=sealed,
+            sealed_proof=ciphertext,
             expires_at=func.clock_timestamp() + REQUEST_LIFETIME,
         )
         statement = statement.on_conflict_do_update(
@@ -66,21 +66,23 @@ class ConsentRequestRepository:
         consumed = await tx.execute(
             update(ConsentRequest)
             .where(
-                *_request_of(account_id, state),
+                *_request_conditions(account_id, state),
                 ConsentRequest.taken_at.is_(None),
                 ConsentRequest.expires_at > func.clock_timestamp(),
             )
             .values(taken_at=func.clock_timestamp())
             .returning(ConsentRequest.sealed_proof)
         )
-        verifier = self._seal.find(account_id, VERIFIER_PURPOSE, consumed.scalar_one_or_none())
+        verifier = self._cipher.decrypt_or_none(
+            account_id, VERIFIER_PURPOSE, consumed.scalar_one_or_none()
+        )
         return None if verifier is None else verifier.decode()
 
     async def complete(self, tx: Transaction, account_id: UUID, state: str) -> bool:
         """Delete the consumed request with *state*; tell whether it still existed."""
         deleted = await tx.execute(
             delete(ConsentRequest).where(
-                *_request_of(account_id, state), ConsentRequest.taken_at.is_not(None)
+                *_request_conditions(account_id, state), ConsentRequest.taken_at.is_not(None)
             )
         )
         return bool(deleted.rowcount)
@@ -100,7 +102,7 @@ def _digest(state: str) -> bytes:
     return sha256(state.encode("utf-8", "surrogatepass")).digest()
 
 
-def _request_of(account_id: UUID, state: str) -> tuple[Any, ...]:
+def _request_conditions(account_id: UUID, state: str) -> tuple[Any, ...]:
     return ConsentRequest.account_id == account_id, ConsentRequest.state_digest == _digest(state)
 
 
@@ -146,10 +148,10 @@ class ConsentDates(msgspec.Struct, frozen=True, kw_only=True):
 class ConsentRepository:
     """Stores at most one consent for each account."""
 
-    def __init__(self, autocommit: AsyncEngine, seal: Seal) -> None:
+    def __init__(self, autocommit: AsyncEngine, cipher: ConsentCipher) -> None:
         """Encrypt with *seal*; each statement on *autocommit* commits by itself."""
         self._autocommit = autocommit
-        self._seal = seal
+        self._cipher = cipher
 
     async def store(
         self, tx: Transaction, account_id: UUID, tokens: ConsentTokens, life_seconds: float
@@ -190,7 +192,7 @@ class ConsentRepository:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
-        plain = self._seal.find(account_id, TOKENS_PURPOSE, row.sealed)
+        plain = self._cipher.decrypt_or_none(account_id, TOKENS_PURPOSE, row.sealed)
         return StoredConsent(
             generation=row.generation,
             tokens=None if plain is None else msgspec.json.decode(plain, type=ConsentTokens),
@@ -206,7 +208,7 @@ class ConsentRepository:
         return await self._execute_single(
             update(Consent)
             .where(
-                *_of(account_id, generation),
+                *_generation_conditions(account_id, generation),
                 Consent.lapsed_at.is_(None),
                 or_(
                     Consent.claimed_until.is_(None),
@@ -219,7 +221,9 @@ class ConsentRepository:
     async def release_renewal(self, account_id: UUID, generation: int) -> None:
         """Release an unused claim."""
         await self._execute_single(
-            update(Consent).where(*_of(account_id, generation)).values(claimed_until=None)
+            update(Consent)
+            .where(*_generation_conditions(account_id, generation))
+            .values(claimed_until=None)
         )
 
     async def store_renewed(
@@ -238,7 +242,10 @@ class ConsentRepository:
         """
         stored = await tx.execute(
             update(Consent)
-            .where(*_of(account_id, generation), Consent.lapsed_at.is_not(None) == is_lapsed)
+            .where(
+                *_generation_conditions(account_id, generation),
+                Consent.lapsed_at.is_not(None) == is_lapsed,
+            )
             .values(
                 generation=_GENERATIONS.next_value(),
                 **self._columns(account_id, tokens, life_seconds),
@@ -250,7 +257,7 @@ class ConsentRepository:
         """Mark *generation* as lapsed and delete its tokens; tell whether it was current."""
         lapsed = await tx.execute(
             update(Consent)
-            .where(*_of(account_id, generation), Consent.lapsed_at.is_(None))
+            .where(*_generation_conditions(account_id, generation), Consent.lapsed_at.is_(None))
             .values(sealed=None, claimed_until=None, lapsed_at=func.clock_timestamp())
         )
         return bool(lapsed.rowcount)
@@ -265,7 +272,7 @@ class ConsentRepository:
         self, account_id: UUID, tokens: ConsentTokens, life_seconds: float
     ) -> dict[str, Any]:
         return {
-            "sealed": self._seal.close(account_id, TOKENS_PURPOSE, msgspec.json.encode(tokens)),
+            "sealed": self._cipher.encrypt(account_id, TOKENS_PURPOSE, msgspec.json.encode(tokens)),
             "renew_at": func.clock_timestamp() + timedelta(seconds=life_seconds * RENEWAL_SHARE),
             "claimed_until": None,
             "lapsed_at": None,
@@ -277,13 +284,13 @@ class ConsentRepository:
             return bool((await connection.execute(statement)).rowcount)
 
 
-def _of(account_id: UUID, generation: int) -> tuple[Any, ...]:
+def _generation_conditions(account_id: UUID, generation: int) -> tuple[Any, ...]:
     return Consent.account_id == account_id, Consent.generation == generation
 
 
 def encrypted_columns(settings: HmrcSettings) -> tuple[EncryptedColumn, ...]:
     """Return the columns that are encrypted under the keys of *settings*."""
-    cipher = Seal(settings.sealing_key, *settings.old_sealing_keys).cipher
+    cipher = ConsentCipher(settings.encryption_key, *settings.old_encryption_keys).cipher
     return (
         EncryptedColumn(
             table="hmrc.consent",

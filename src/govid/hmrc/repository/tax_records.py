@@ -40,7 +40,7 @@ class TaxRecordRepository:
             statement = statement.where(TaxRecord.id > after)
         async with self._autocommit.connect() as connection:
             rows = (await connection.execute(limit_page(statement, _TEXT_BYTES, limit))).all()
-        return build_page(rows, _view, limit)
+        return build_page(rows, _to_view, limit)
 
     async def insert(
         self, tx: Transaction, account_id: UUID, record: FileTaxRecord
@@ -55,7 +55,7 @@ class TaxRecordRepository:
             tax_amount=record.amount,
             created_at=tx.now,
         )
-        return _row_view((await tx.execute(statement.returning(*_TAX_RECORD))).one())
+        return _row_to_view((await tx.execute(statement.returning(*_TAX_RECORD))).one())
 
     async def count(self, tx: Transaction, account_id: UUID) -> int:
         """Count the records that the account has filed."""
@@ -70,14 +70,14 @@ class TaxRecordRepository:
         )
         return removed.rowcount == 1
 
-    async def delete_all(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_for_account(self, tx: Transaction, account_id: UUID) -> None:
         """Delete all records of the account."""
         await tx.execute(delete(TaxRecord).where(TaxRecord.account_id == account_id))
 
 
-def _row_view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:
-    return _view(row._asdict())
+def _row_to_view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:
+    return _to_view(row._asdict())
 
 
-def _view(columns: dict[str, Any]) -> TaxRecordView:
+def _to_view(columns: dict[str, Any]) -> TaxRecordView:
     return TaxRecordView(**columns | {"tax_amount": format_amount(columns["tax_amount"])})

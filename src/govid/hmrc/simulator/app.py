@@ -99,7 +99,7 @@ class HmrcSimulator:
         self.people.add(msgspec.json.decode(person, type=SimulatedPerson))
 
     @staticmethod
-    def knows(path: str) -> bool:
+    def handles_path(path: str) -> bool:
         """Tell whether *path* belongs to HMRC, where several simulators share a port."""
         return path.startswith(_PREFIXES)
 

@@ -58,7 +58,9 @@ class ConsentPage:
         async def ask(request: Request[Any, Any, Any]) -> Response[bytes]:
             query = dict(request.query_params)
             try:
-                return _page("Give your permission", _form(query, self._validated(query)))
+                return _render_page(
+                    "Give your permission", _render_form(query, self._validate_request(query))
+                )
             except OAuthError as refusal:
                 return refusal.response
 
@@ -66,13 +68,13 @@ class ConsentPage:
         async def decide(request: Request[Any, Any, Any]) -> Response[bytes]:
             form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
             try:
-                return self._decide(form, self._validated(form))
+                return self._decide(form, self._validate_request(form))
             except OAuthError as refusal:
                 return refusal.response
 
         return [ask, decide]
 
-    def _validated(self, form: Mapping[str, str]) -> AuthorisationRequest:
+    def _validate_request(self, form: Mapping[str, str]) -> AuthorisationRequest:
         """Validate the request. An error is never redirected to an unknown address."""
         if "client_secret" in form:
             raise OAuthError("invalid_request", "client_secret must not be sent here")
@@ -125,7 +127,7 @@ def _redirect(authorisation: AuthorisationRequest, result: Mapping[str, str]) ->
         shown = "".join(
             f"<p>{escape(name)}: <b>{escape(text)}</b></p>" for name, text in result_members.items()
         )
-        return _page("Your decision", shown)
+        return _render_page("Your decision", shown)
     separator = "&" if "?" in authorisation.redirect_uri else "?"
     return Response(
         b"",
@@ -135,7 +137,7 @@ def _redirect(authorisation: AuthorisationRequest, result: Mapping[str, str]) ->
     )
 
 
-def _form(query: Mapping[str, str], authorisation: AuthorisationRequest) -> str:
+def _render_form(query: Mapping[str, str], authorisation: AuthorisationRequest) -> str:
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(query[name])}">'
         for name in FORWARDED_PARAMETERS
@@ -154,7 +156,7 @@ def _form(query: Mapping[str, str], authorisation: AuthorisationRequest) -> str:
     )
 
 
-def _page(title: str, body: str) -> Response[bytes]:
+def _render_page(title: str, body: str) -> Response[bytes]:
     return Response(
         _PAGE.format(title=title, body=body).encode(),
         status_code=int(HTTPStatus.OK),

@@ -49,7 +49,7 @@ class StoredMatch(msgspec.Struct, frozen=True, kw_only=True):
     """A matched person, and when the match expires."""
 
     person: SimulatedPerson
-    ends: datetime
+    expires_at: datetime
 
 
 class MatchingApi:
@@ -68,17 +68,17 @@ class MatchingApi:
         @post(PATH)
         async def match(request: AnyRequest) -> Response[bytes]:
             body = await request.body()
-            return self._answered(
+            return self._respond(
                 request, lambda api_version: self._match(api_version, request, body)
             )
 
         @get(f"{PATH}/{{match_id:str}}")
         async def matched(request: AnyRequest, match_id: FromPath[str]) -> Response[bytes]:
-            return self._answered(request, lambda api_version: self._matched(api_version, match_id))
+            return self._respond(request, lambda api_version: self._matched(api_version, match_id))
 
         return [match, matched]
 
-    def _answered(
+    def _respond(
         self, request: AnyRequest, answer: Callable[[str], Response[bytes]]
     ) -> Response[bytes]:
         try:
@@ -94,8 +94,8 @@ class MatchingApi:
 
     def _match(self, api_version: str, request: AnyRequest, body: bytes) -> Response[bytes]:
         requested = requested_scenario(request, (MATCHING_FAILED,))
-        claim = _claim(body, api_version)
-        person = self._people.find(lambda one: _fits(one, claim))
+        claim = _parse_claim(body, api_version)
+        person = self._people.find(lambda one: _matches(one, claim))
         if requested == MATCHING_FAILED or person is None:
             raise HmrcError(
                 HTTPStatus.FORBIDDEN if api_version == OLD_VERSION else HTTPStatus.NOT_FOUND,
@@ -104,14 +104,14 @@ class MatchingApi:
             )
         match_id = uuid4()
         self._matches[match_id] = StoredMatch(
-            person=person, ends=self._clock.now() + MATCH_LIFETIME
+            person=person, expires_at=self._clock.now() + MATCH_LIFETIME
         )
         individual = {"name": "GET", "title": "Individual Details", "href": f"{PATH}/{match_id}"}
         return _links({"individual": individual, "self": {"href": f"{PATH}/"}})
 
     def _matched(self, api_version: str, match_id: str) -> Response[bytes]:
         match = self._matches.get(_uuid(match_id, api_version))
-        if match is None or self._clock.now() >= match.ends:
+        if match is None or self._clock.now() >= match.expires_at:
             raise _not_found()
         query = f"?matchId={match_id}"
         links = {
@@ -142,7 +142,7 @@ def _correlation_id(request: AnyRequest) -> str:
     return given
 
 
-def _claim(body: bytes, api_version: str) -> SubmittedDetails:
+def _parse_claim(body: bytes, api_version: str) -> SubmittedDetails:
     try:
         return parse_details(body, suffix_optional=api_version == OLD_VERSION)
     except InvalidDetails as error:
@@ -151,7 +151,7 @@ def _claim(body: bytes, api_version: str) -> SubmittedDetails:
         raise _invalid(api_version, f"Malformed {error.malformed[0]} submitted") from None
 
 
-def _fits(person: SimulatedPerson, claim: SubmittedDetails) -> bool:
+def _matches(person: SimulatedPerson, claim: SubmittedDetails) -> bool:
     return (
         person.born == claim.born
         # A number without its last letter is compared without it.

@@ -51,7 +51,7 @@ class TokenGrant(RedactedStruct, frozen=True, kw_only=True):
 
     client: RegisteredApplication
     scopes: frozenset[str]
-    ends: datetime
+    expires_at: datetime
     user: str | None = None
 
 
@@ -62,7 +62,7 @@ class AccessTokenStore:
         """Use *clock* for expiry."""
         self._clock = clock
         self._grants: dict[str, TokenGrant] = {}
-        self.issued = 0
+        self.issued_count = 0
 
     def issue(
         self, client: RegisteredApplication, scopes: frozenset[str], user: str | None = None
@@ -70,14 +70,14 @@ class AccessTokenStore:
         """Issue an access token."""
         token = secrets.token_urlsafe(24)
         ends = self._clock.now() + timedelta(seconds=TOKEN_LIFETIME_SECONDS)
-        self._grants[token] = TokenGrant(client=client, scopes=scopes, ends=ends, user=user)
-        self.issued += 1
+        self._grants[token] = TokenGrant(client=client, scopes=scopes, expires_at=ends, user=user)
+        self.issued_count += 1
         return token
 
     def grant(self, token: str) -> TokenGrant | None:
         """Return what *token* allows; None if it has expired or is unknown."""
         grant = self._grants.get(token)
-        return grant if grant is not None and self._clock.now() < grant.ends else None
+        return grant if grant is not None and self._clock.now() < grant.expires_at else None
 
     def revoke(self, token: str) -> None:
         """Invalidate *token*."""
@@ -99,7 +99,7 @@ class UserConsent(RedactedStruct, frozen=True, kw_only=True):
     client_id: str
     user: str
     scopes: frozenset[str]
-    ends: datetime
+    expires_at: datetime
 
 
 class AuthorisationCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +108,7 @@ class AuthorisationCode(msgspec.Struct, frozen=True, kw_only=True):
     consent: UserConsent
     redirect_uri: str
     challenge: str | None
-    ends: datetime
+    expires_at: datetime
 
 
 class RefreshGrant(RedactedStruct, frozen=True, kw_only=True):
@@ -139,14 +139,14 @@ class UserConsents:
         """Store a consent that *user* has given, and return its code."""
         now = self._clock.now()
         consent = UserConsent(
-            client_id=client_id, user=user, scopes=scopes, ends=now + CONSENT_LIFETIME
+            client_id=client_id, user=user, scopes=scopes, expires_at=now + CONSENT_LIFETIME
         )
         code = secrets.token_hex(16)
         self._codes[code] = AuthorisationCode(
             consent=consent,
             redirect_uri=redirect_uri,
             challenge=challenge,
-            ends=now + CODE_LIFETIME,
+            expires_at=now + CODE_LIFETIME,
         )
         return code
 
@@ -159,7 +159,11 @@ class UserConsents:
             OAuthError: the code is invalid, or for another application or redirect URI.
         """
         found = self._codes.pop(code, None)
-        if found is None or found.consent.client_id != client_id or self._clock.now() >= found.ends:
+        if (
+            found is None
+            or found.consent.client_id != client_id
+            or self._clock.now() >= found.expires_at
+        ):
             raise OAuthError("invalid_request", "code is invalid")
         if found.redirect_uri != redirect_uri:
             raise OAuthError("invalid_request", "redirect_uri is invalid")
@@ -185,11 +189,11 @@ class UserConsents:
         if found is None or found.consent.client_id != client_id:
             raise OAuthError("invalid_grant", "refresh_token is invalid")
         del self._refresh_grants[refresh_token]
-        if self._clock.now() >= found.consent.ends:
+        if self._clock.now() >= found.consent.expires_at:
             raise OAuthError("invalid_grant", "refresh_token is expired")
         return found
 
-    def end_all(self) -> None:
+    def revoke_all(self) -> None:
         """End all consents."""
         self._codes.clear()
         self._refresh_grants.clear()
@@ -233,14 +237,14 @@ class TokenEndpoint:
             body = await request.body()
             form = dict(parse_qsl(body.decode("utf-8", "replace")))
             try:
-                return json_response(self._granted(form))
+                return json_response(self._grant_tokens(form))
             except OAuthError as refusal:
                 return refusal.response
 
         return token
 
-    def _granted(self, form: Form) -> Mapping[str, object]:
-        client = self._client(form)
+    def _grant_tokens(self, form: Form) -> Mapping[str, object]:
+        client = self._authenticate_client(form)
         match form["grant_type"]:
             case "authorization_code":
                 consent = self._consents.redeem_code(
@@ -249,16 +253,16 @@ class TokenEndpoint:
                     form["redirect_uri"],
                     form.get("code_verifier", ""),
                 )
-                return self._for_user(client, consent)
+                return self._grant_user_tokens(client, consent)
             case "refresh_token":
                 renewal = self._consents.consume_refresh_token(form["refresh_token"], client.id)
                 self._tokens.revoke(renewal.access_token)
-                return self._for_user(client, renewal.consent)
+                return self._grant_user_tokens(client, renewal.consent)
             case _:
                 scopes = parse_scopes(form.get("scope", ""), client)
-                return _answer(self._tokens.issue(client, scopes), scopes)
+                return _build_token_response(self._tokens.issue(client, scopes), scopes)
 
-    def _client(self, form: Form) -> RegisteredApplication:
+    def _authenticate_client(self, form: Form) -> RegisteredApplication:
         """Authenticate the application by the form; credentials in a header are ignored."""
         _require(form, REQUIRED_FIELDS)
         if form["grant_type"] not in REQUIRED_FIELDS_BY_GRANT:
@@ -273,12 +277,12 @@ class TokenEndpoint:
             )
         return client
 
-    def _for_user(
+    def _grant_user_tokens(
         self, client: RegisteredApplication, consent: UserConsent
     ) -> Mapping[str, object]:
         token = self._tokens.issue(client, consent.scopes, consent.user)
         refresh_token = self._consents.issue_refresh_token(consent, token)
-        return {**_answer(token, consent.scopes), "refresh_token": refresh_token}
+        return {**_build_token_response(token, consent.scopes), "refresh_token": refresh_token}
 
 
 def parse_scopes(text: str, client: RegisteredApplication) -> frozenset[str]:
@@ -299,7 +303,7 @@ def _require(form: Form, names: tuple[str, ...]) -> None:
             raise OAuthError("invalid_request", f"{name} is required")
 
 
-def _answer(token: str, scopes: frozenset[str]) -> dict[str, object]:
+def _build_token_response(token: str, scopes: frozenset[str]) -> dict[str, object]:
     answer: dict[str, object] = {
         "access_token": token,
         "token_type": "bearer",

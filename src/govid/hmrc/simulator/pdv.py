@@ -48,7 +48,7 @@ class PdvBehaviour:
         self.no_match: object = {"errors": "CID returned no record"}
         self.deceased_label = "text/plain"
         """The media type of the text; it may wrongly be `application/json`."""
-        self.names_exchange = True
+        self.includes_exchange_id = True
         """Whether a response has the id of the exchange (`x-amz-cf-id`)."""
 
 
@@ -71,18 +71,18 @@ class PdvApi:
             try:
                 self._gateway.authorise(request, PDV)
                 requested = requested_scenario(request, (NO_MATCH, DECEASED))
-                answer = self._answer(request, await request.body(), requested)
+                answer = self._respond(request, await request.body(), requested)
             except HmrcError as error:
                 return error.response
-            if self._behaviour.names_exchange:
+            if self._behaviour.includes_exchange_id:
                 answer.headers["x-amz-cf-id"] = uuid4().hex
             return answer
 
         return [match]
 
-    def _answer(self, request: AnyRequest, body: bytes, requested: str | None) -> Response[bytes]:
-        claim = _claim(body)
-        person = self._people.find(lambda one: _fits(one, claim))
+    def _respond(self, request: AnyRequest, body: bytes, requested: str | None) -> Response[bytes]:
+        claim = _parse_claim(body)
+        person = self._people.find(lambda one: _matches(one, claim))
         if requested == DECEASED or (requested is None and person is not None and person.has_died):
             return Response(
                 DECEASED_TEXT.encode(),
@@ -103,7 +103,7 @@ class PdvApi:
         )
 
 
-def _claim(body: bytes) -> SubmittedDetails:
+def _parse_claim(body: bytes) -> SubmittedDetails:
     try:
         return parse_details(body)
     except InvalidDetails as error:
@@ -118,7 +118,7 @@ def _error(code: str, message: str, name: str) -> dict[str, str]:
     return {"code": code, "message": message, "path": f"/{name}"}
 
 
-def _fits(person: SimulatedPerson, claim: SubmittedDetails) -> bool:
+def _matches(person: SimulatedPerson, claim: SubmittedDetails) -> bool:
     return (
         (person.nino, person.born) == (claim.nino, claim.born)
         and is_same_given_name(person.first, claim.first)

@@ -115,7 +115,7 @@ def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> Submitted
 
 def _is_nino(text: str) -> bool:
     try:
-        return normalise_identifier(IdentifierType.NIN, text, prototype_form=False) == text
+        return normalise_identifier(IdentifierType.NIN, text, accept_prototype_nhs=False) == text
     except ValueError:
         return False
 

@@ -148,20 +148,20 @@ class AnnualSummaryApi:
             request: AnyRequest, utr: FromPath[str], tax_year: FromPath[str]
         ) -> Response[bytes]:
             try:
-                return self._answer(request, subject, offered, utr, tax_year)
+                return self._respond(request, subject, offered, utr, tax_year)
             except HmrcError as error:
                 return error.response
 
         return summary
 
-    def _answer(
+    def _respond(
         self, request: AnyRequest, subject: str, offered: str, utr: str, tax_year: str
     ) -> Response[bytes]:
         requested_version(request, (offered,))
         api = f"individual-{subject}"
         user = self._gateway.authorise_user(request, api, f"read:{api}")
         requested_scenario(request, ())
-        year = _checked(utr, tax_year)
+        year = _validate_path(utr, tax_year)
         if user.utr != utr:
             raise platform_error("UNAUTHORIZED")
         found = ANNUAL_SUMMARIES.get((subject, utr, year))
@@ -170,7 +170,7 @@ class AnnualSummaryApi:
         return Response(encode_document(found), media_type="application/json")
 
 
-def _checked(utr: str, tax_year: str) -> TaxYear:
+def _validate_path(utr: str, tax_year: str) -> TaxYear:
     """Validate the path, the reference first.
 
     Raises:
@@ -231,7 +231,7 @@ class LiabilitiesApi:
         @get(f"{LIABILITIES_PREFIX}breakdown/{{utr:str}}")
         async def breakdown(request: AnyRequest, utr: FromPath[str]) -> Response[bytes]:
             try:
-                return self._answer(request, utr)
+                return self._respond(request, utr)
             except HmrcError as error:
                 return error.response
             except LiabilitiesError as failure:
@@ -239,7 +239,7 @@ class LiabilitiesApi:
 
         return breakdown
 
-    def _answer(self, request: AnyRequest, utr: str) -> Response[bytes]:
+    def _respond(self, request: AnyRequest, utr: str) -> Response[bytes]:
         requested_version(request, LIABILITIES_VERSIONS)
         user = self._gateway.authorise_user(request, SELF_ASSESSMENT, LIABILITIES_SCOPE)
         requested = requested_scenario(request, tuple(FAILURES))

@@ -88,7 +88,7 @@ class AccountAdministration:
         """
         for kind in IdentifierType:
             try:
-                key = parse_identity_key(kind, text, prototype_form=True)
+                key = parse_identity_key(kind, text, accept_prototype_nhs=True)
             except ValueError:
                 continue
             async with self._uow.begin(context) as tx:
@@ -220,7 +220,7 @@ class AttemptReset:
         """
         async with self._uow.begin(context) as tx:
             holder = await self._lock(tx, account_id)
-            return await self._count_spent(tx, holder)
+            return await self._count_used(tx, holder)
 
     @rerun_on_conflict
     async def reset(
@@ -236,7 +236,7 @@ class AttemptReset:
         """
         async with self._uow.begin(context) as tx:
             holder = await self._lock(tx, account_id)
-            spent = await self._count_spent(tx, holder)
+            used = await self._count_used(tx, holder)
             reset_count = await self._attempts.reset_used(
                 tx, account_id, self._digests.for_holder(holder)
             )
@@ -251,7 +251,7 @@ class AttemptReset:
                     timestamp=tx.now,
                 )
             )
-            return spent
+            return used
 
     async def _lock(self, tx: Transaction, account_id: UUID) -> AccountHolder:
         holder = await self._account_status.lock_account(tx, account_id)
@@ -259,12 +259,12 @@ class AttemptReset:
             raise AccountNotFound
         return holder
 
-    async def _count_spent(self, tx: Transaction, holder: AccountHolder) -> UsedAttempts:
-        of_account, of_identifier = await self._attempts.count_used(
+    async def _count_used(self, tx: Transaction, holder: AccountHolder) -> UsedAttempts:
+        used_by_account, used_for_identifier = await self._attempts.count_used(
             tx, holder.account_id, self._digests.for_holder(holder)
         )
         return UsedAttempts(
-            status=holder.status, by_account=of_account, for_identifier=of_identifier
+            status=holder.status, by_account=used_by_account, for_identifier=used_for_identifier
         )
 
 

@@ -50,21 +50,21 @@ class AccountClosure:
         self,
         uow: UnitOfWork,
         accounts: PasswordAccountRepository,
-        sessions: SessionRevocation,
+        session_revoker: SessionRevocation,
         one_time_tokens: OneTimeTokens,
         reauthentication: Reauthentication,
         email_outbox: EmailOutbox,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         attempts: VerificationAttemptRepository,
     ) -> None:
         """Close accounts whose holder confirms the password by *reauthentication*."""
         self._uow = uow
         self._accounts = accounts
-        self._sessions = sessions
+        self._session_revoker = session_revoker
         self._one_time_tokens = one_time_tokens
         self._reauthentication = reauthentication
         self._email_outbox = email_outbox
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._attempts = attempts
 
     async def close(self, password: str, principal: Principal, context: OperationContext) -> None:
@@ -80,15 +80,15 @@ class AccountClosure:
         ):
             account = await self._reauthentication.confirm(tx, proof)
             # Security e-mails that are not sent yet stay: a thief may be closing the account.
-            await self._email_outbox.withdraw_links(tx, account.id)
+            await self._email_outbox.delete_emails_with_links(tx, account.id)
             await self._email_outbox.notify(tx, EmailKind.ACCOUNT_CLOSED, account)
             await self._one_time_tokens.revoke(
                 tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL
             )
-            await self._facts.delete(tx, [account.id])
+            await self._claimed_facts.delete(tx, [account.id])
             await self._attempts.detach_account(tx, account.id)
             await self._accounts.close(tx, account.id)
-            await self._sessions.revoke_all(tx, account.id, reason=CLOSURE_REASON)
+            await self._session_revoker.revoke_all(tx, account.id, reason=CLOSURE_REASON)
             tx.emit(AccountClosed(account_id=account.id, timestamp=tx.now))
 
 
@@ -147,14 +147,14 @@ class DataExport:
         self,
         uow: UnitOfWork,
         repository: DataExportRepository,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         verification: VerificationHistory,
         departments: Mapping[str, DataExportSource],
-        counters: QuotaCounters,
+        quotas: QuotaCounters,
         clock: Clock,
         *,
         event_days: float,
-        most_per_hour: int,
+        max_per_hour: int,
     ) -> None:
         """Export data of *departments*, which are sources by name.
 
@@ -163,13 +163,13 @@ class DataExport:
         """
         self._uow = uow
         self._repository = repository
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._verification = verification
         self._departments = departments
-        self._counters = counters
+        self._quotas = quotas
         self._clock = clock
         self._event_days = event_days
-        self._most_per_hour = most_per_hour
+        self._max_per_hour = max_per_hour
         self._running: set[UUID] = set()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_EXPORTS)
 
@@ -193,7 +193,7 @@ class DataExport:
     ) -> AsyncGenerator[bytes, None]:
         account_id = principal.account_id
         async with self._export_slot(account_id):
-            await self._count(account_id, context)
+            await self._count_export(account_id, context)
             head, tail = await self._encode_own_data(account_id)
             yield head
             for number, (name, records) in enumerate(self._departments.items()):
@@ -221,16 +221,16 @@ class DataExport:
         finally:
             self._running.discard(account_id)
 
-    async def _count(self, account_id: UUID, context: OperationContext) -> None:
-        if not self._most_per_hour:
+    async def _count_export(self, account_id: UUID, context: OperationContext) -> None:
+        if not self._max_per_hour:
             return
         async with self._uow.begin(context) as tx:
-            await self._counters.consume_or_raise(
+            await self._quotas.consume_or_raise(
                 tx,
                 QuotaRule(
                     kind="exports",
                     bucket=str(account_id),
-                    limit=self._most_per_hour,
+                    limit=self._max_per_hour,
                     seconds=HOUR_SECONDS,
                 ),
             )
@@ -244,7 +244,7 @@ class DataExport:
             sessions=rows.sessions,
             letters=rows.outgoing_emails,
             links=rows.one_time_tokens,
-            claimed=_claimed(await self._facts.fetch(account_id)),
+            claimed=_build_claimed_section(await self._claimed_facts.fetch(account_id)),
             attempts=await self._verification.fetch_attempts(account_id),
             evidence=await self._verification.fetch_evidence(account_id),
             departments={},
@@ -277,7 +277,7 @@ async def _encode_sections(sections: ExportSections, account_id: UUID) -> AsyncI
         yield b"]"
 
 
-def _claimed(stored: StoredFacts | None) -> dict[str, Any] | None:
+def _build_claimed_section(stored: StoredFacts | None) -> dict[str, Any] | None:
     if stored is None:
         return None
     facts = msgspec.structs.asdict(stored.facts)

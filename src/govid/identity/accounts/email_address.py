@@ -67,7 +67,7 @@ class EmailAddressService:
         async with self._uow.begin(context) as tx:
             account = await self._accounts.lock(tx, principal.account_id, write=False)
             if account is not None:
-                await self._count(tx, account)
+                await self._count_link(tx, account)
                 await self._email_outbox.enqueue(
                     tx,
                     EmailKind.EMAIL_CONFIRMATION,
@@ -100,7 +100,7 @@ class EmailAddressService:
             self._uow.begin(context) as tx,
         ):
             account = await self._reauthentication.confirm(tx, proof)
-            await self._count(tx, account)
+            await self._count_link(tx, account)
             await self._email_outbox.enqueue(
                 tx, EmailKind.EMAIL_CHANGE, account.id, address, subject=canonical_email(address)
             )
@@ -138,11 +138,11 @@ class EmailAddressService:
         )
         # Tokens that were sent to the old address must no longer work.
         await self._one_time_tokens.revoke(tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL)
-        await self._email_outbox.withdraw_links(tx, account.id)
+        await self._email_outbox.delete_emails_with_links(tx, account.id)
         await self._email_outbox.notify(tx, EmailKind.EMAIL_CHANGED, account)
         tx.emit(EmailChanged(account_id=account.id, timestamp=tx.now))
 
-    async def _count(self, tx: Transaction, account: PasswordAccount) -> None:
+    async def _count_link(self, tx: Transaction, account: PasswordAccount) -> None:
         quota = QuotaRule(
             kind="letters",
             bucket=self._pseudonyms.for_value(f"letters:{account.id}"),

@@ -25,7 +25,7 @@ class ClaimExpiry:
     def __init__(
         self,
         claims: IdentifierClaimRepository,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         attempts: VerificationAttemptRepository,
         *,
         claim_days: int,
@@ -37,7 +37,7 @@ class ClaimExpiry:
         counts in *attempts*.
         """
         self._claims = claims
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._attempts = attempts
         self._claim_days = claim_days
         self._closed_days = closed_days
@@ -53,7 +53,7 @@ class ClaimExpiry:
         )
         if expired_claims:
             accounts = [claim.account_id for claim in expired_claims]
-            await self._facts.delete(tx, accounts)
+            await self._claimed_facts.delete(tx, accounts)
             await self._attempts.release_open(tx, accounts)
         for claim in expired_claims:
             tx.emit(
@@ -100,14 +100,14 @@ class ClaimRelease:
         uow: UnitOfWork,
         account_status: AccountStatusRepository,
         claims: IdentifierClaimRepository,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         attempts: VerificationAttemptRepository,
     ) -> None:
         """Remove the claim, delete its *facts*, and release the reserved attempt in *attempts*."""
         self._uow = uow
         self._account_status = account_status
         self._claims = claims
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._attempts = attempts
 
     @rerun_on_conflict
@@ -154,7 +154,7 @@ class ClaimRelease:
             released = await self._claims.release_for_account(tx, account_id, holder.status)
             if released is None:
                 raise NothingToRelease
-            await self._facts.delete(tx, [account_id])
+            await self._claimed_facts.delete(tx, [account_id])
             await self._attempts.release_open(tx, [account_id])
             tx.emit(
                 AccountIdentifierReleased(

@@ -25,7 +25,7 @@ class Registration:
         rules: RegistrationRules,
         prior_notices: PriorNoticeCheck,
         quota: RegistrationQuota,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         verification_requests: VerificationRequests,
     ) -> None:
         """Validate by *rules*, count by *quota*, and check for earlier notices by *prior_notices*.
@@ -38,7 +38,7 @@ class Registration:
         self._rules = rules
         self._prior_notices = prior_notices
         self._quota = quota
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._verification_requests = verification_requests
 
     async def register(self, request: Register, context: OperationContext) -> UserView:
@@ -96,7 +96,7 @@ class Registration:
                 )
             )
             if registration.facts is not None:
-                await self._facts.save(tx, view.id, registration.facts)
+                await self._claimed_facts.save(tx, view.id, registration.facts)
             await self._verification_requests.submit_or_refuse(
                 tx, view.id, registration.identifier_type, registration.identifier_value
             )

@@ -92,7 +92,7 @@ class FairHashQueue:
         if len(self._waiters) >= self._max_waiting:
             self._reject_one(requester.groups)
         slot = asyncio.get_running_loop().create_future()
-        self._add(slot, requester.groups)
+        self._enqueue(slot, requester.groups)
         try:
             await slot
         except asyncio.CancelledError:
@@ -110,7 +110,7 @@ class FairHashQueue:
             waiting, key=lambda one: [self._positions[group] for group in self._waiters[one]]
         )
         self._positions.update((group, next(self._next_position)) for group in self._waiters[slot])
-        self._remove(slot)
+        self._dequeue(slot)
         slot.set_result(None)
 
     def _reject_one(self, newcomer: tuple[RequesterGroup, ...]) -> None:
@@ -126,18 +126,18 @@ class FairHashQueue:
         last = max(reversed(self._waiters), key=lambda slot: size(self._waiters[slot]))
         if size(newcomer) >= size(self._waiters[last]):
             raise HashQueueFull
-        self._remove(last)
+        self._dequeue(last)
         if not last.done():
             last.set_exception(HashQueueFull())
 
     def _abandon(self, slot: asyncio.Future[None]) -> None:
         """Remove a cancelled request; if it was just given its slot, pass the slot on."""
         if slot in self._waiters:
-            self._remove(slot)
+            self._dequeue(slot)
         elif not slot.cancelled() and slot.exception() is None:
             self.release()
 
-    def _add(self, slot: asyncio.Future[None], groups: tuple[RequesterGroup, ...]) -> None:
+    def _enqueue(self, slot: asyncio.Future[None], groups: tuple[RequesterGroup, ...]) -> None:
         self._waiters[slot] = groups
         self._sizes.update(groups)
         for group in groups:
@@ -146,7 +146,7 @@ class FairHashQueue:
                 self._positions[group] = next(self._next_position)
         self._on_waiting_changed(len(self._waiters))
 
-    def _remove(self, slot: asyncio.Future[None]) -> None:
+    def _dequeue(self, slot: asyncio.Future[None]) -> None:
         for group in self._waiters.pop(slot):
             self._sizes[group] -= 1
             if not self._sizes[group]:

@@ -107,17 +107,19 @@ class SignIn:
         raise InvalidCredentials
 
     async def _verify(
-        self, found: LoginCredentials | None, password: str, requester: HashRequester
+        self, credentials: LoginCredentials | None, password: str, requester: HashRequester
     ) -> "_VerifiedPassword | None":
         """Verify *password*; without stored credentials, do the same work and return None."""
-        stored = None if found is None else found.password_hash
-        if not await self._passwords.verify(stored, password, requester) or found is None:
+        stored = None if credentials is None else credentials.password_hash
+        if not await self._passwords.verify(stored, password, requester) or credentials is None:
             return None
         new_hash = None
-        if self._passwords.is_outdated(found.password_hash):
+        if self._passwords.is_outdated(credentials.password_hash):
             new_hash = await self._passwords.hash(password, requester)
         return _VerifiedPassword(
-            account_id=found.account_id, password_hash=found.password_hash, new_hash=new_hash
+            account_id=credentials.account_id,
+            password_hash=credentials.password_hash,
+            new_hash=new_hash,
         )
 
     async def _complete(
@@ -147,12 +149,12 @@ class SignIn:
         )
 
     async def _record_failure(
-        self, tx: Transaction, attempt: LoginAttempt, known: LoginCredentials | None
+        self, tx: Transaction, attempt: LoginAttempt, credentials: LoginCredentials | None
     ) -> None:
-        account_id = None if known is None else known.account_id
+        account_id = None if credentials is None else credentials.account_id
         await self._throttle.record_failure(tx, attempt, account_id)
-        if known is not None and self._passwords.is_damaged(known.password_hash):
-            tx.emit(CredentialCorrupt(account_id=known.account_id, timestamp=tx.now))
+        if credentials is not None and self._passwords.is_damaged(credentials.password_hash):
+            tx.emit(CredentialCorrupt(account_id=credentials.account_id, timestamp=tx.now))
         tx.emit(
             LoginFailed(
                 subject=attempt.subject,

@@ -77,7 +77,7 @@ class PasswordChange:
                 await self._one_time_tokens.revoke(
                     tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL
                 )
-                await self._email_outbox.withdraw_links(tx, account.id)
+                await self._email_outbox.delete_emails_with_links(tx, account.id)
                 await self._email_outbox.notify(tx, EmailKind.PASSWORD_CHANGED, account)
                 tx.emit(CredentialChanged(account_id=account.id, how="change", timestamp=tx.now))
 
@@ -135,7 +135,7 @@ class PasswordReset:
         )
         async with self._uow.begin(context) as tx:
             first = await self._email_outbox.claim_first_of_hour(tx, EmailKind.RESET, subject)
-            due = _if_not_blocked(found) if first or not attempt.is_locked else None
+            due = _unless_blocked(found) if first or not attempt.is_locked else None
             # The e-mail goes to the stored address, never to the submitted one.
             account_id, address = (None, None) if due is None else (due.id, due.email)
             email_id = await self._email_outbox.enqueue(
@@ -163,11 +163,11 @@ class PasswordReset:
         if target is None or account is None:
             raise LinkIsSpent
         password_hash = await self._passwords.hash(
-            self._validated(request.password, account),
+            self._validate_password(request.password, account),
             HashRequester.from_context(context, str(account.id)),
         )
         async with self._uow.begin(context) as tx:
-            account = _if_not_blocked(await self._accounts.lock(tx, account.id, write=True))
+            account = _unless_blocked(await self._accounts.lock(tx, account.id, write=True))
             if account is None or account.email != target.address:
                 raise LinkIsSpent
             if not await self._one_time_tokens.consume(tx, TokenPurpose.RESET, request.token):
@@ -179,14 +179,14 @@ class PasswordReset:
             await self._one_time_tokens.revoke(
                 tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL
             )
-            await self._email_outbox.withdraw_links(tx, account.id)
+            await self._email_outbox.delete_emails_with_links(tx, account.id)
             await self._email_outbox.notify(tx, EmailKind.PASSWORD_CHANGED, account)
             # The token proves control of the mailbox, so failures of other clients no longer
             # lock the account holder out.
             await self._throttle.lift_lockout(tx, LoginFlow.SIGN_IN, account.email_canonical)
             tx.emit(CredentialChanged(account_id=account.id, how="reset", timestamp=tx.now))
 
-    def _validated(self, password: str, account: PasswordAccount) -> str:
+    def _validate_password(self, password: str, account: PasswordAccount) -> str:
         try:
             return self._policy.validate(
                 password, email=account.email, identifier=account.identifier_value
@@ -195,5 +195,5 @@ class PasswordReset:
             raise InvalidRequest.for_field("password", str(fault), fault.kind) from None
 
 
-def _if_not_blocked(account: PasswordAccount | None) -> PasswordAccount | None:
+def _unless_blocked(account: PasswordAccount | None) -> PasswordAccount | None:
     return None if account is None or account.status == AccountStatus.BLOCKED else account

@@ -108,7 +108,7 @@ class PasswordHashing:
         Raises:
             SignInBusy: the queue is full, or the request has waited too long.
         """
-        return await self._run(requester, lambda: self._hasher.hash(_bytes(password)))
+        return await self._run(requester, lambda: self._hasher.hash(_encode_password(password)))
 
     async def verify(self, stored: str | None, password: str, requester: HashRequester) -> bool:
         """Tell whether *stored* is a hash of *password*.
@@ -123,7 +123,7 @@ class PasswordHashing:
         if stored is None or len(password) > PASSWORD_MAX_LENGTH:
             await self.hash("", requester)
             return False
-        return await self._run(requester, lambda: self._matches(stored, _bytes(password)))
+        return await self._run(requester, lambda: self._matches(stored, _encode_password(password)))
 
     def is_outdated(self, stored: str) -> bool:
         """Tell whether the hash *stored* was made with other parameters than the current ones."""
@@ -162,7 +162,7 @@ class PasswordHashing:
         return await asyncio.shield(hashing)
 
 
-def _bytes(password: str) -> bytes:
+def _encode_password(password: str) -> bytes:
     # A lone surrogate is invalid at registration but may be sent at login.
     return to_nfkc(password).encode("utf-8", "surrogatepass")
 

@@ -53,7 +53,7 @@ class EmailOutbox:
         pseudonyms: PseudonymGenerator,
         *,
         is_enabled: bool,
-        most_per_hour: int,
+        max_per_hour: int,
     ) -> None:
         """Store e-mails if a transport is configured (*is_enabled*).
 
@@ -65,7 +65,7 @@ class EmailOutbox:
         self._quotas = quotas
         self._pseudonyms = pseudonyms
         self._is_enabled = is_enabled
-        self._most_per_hour = most_per_hour
+        self._max_per_hour = max_per_hour
 
     def require_transport(self) -> None:
         """Refuse an action that needs e-mail if there is no transport.
@@ -97,16 +97,16 @@ class EmailOutbox:
         Each kind is counted separately. Requests of other people for an address therefore do not
         use up the quota of links that only its account holder can request.
         """
-        is_above = await self._is_above(
+        is_over_quota = await self._is_over_quota(
             tx,
             QuotaRule(
                 kind=f"emails_{kind}",
                 bucket=self._pseudonyms.for_value(f"emails:{subject}"),
-                limit=self._most_per_hour,
+                limit=self._max_per_hour,
                 seconds=HOUR_SECONDS,
             ),
         )
-        is_held_back = is_above and not is_exempt
+        is_held_back = is_over_quota and not is_exempt
         if is_held_back:
             log.info("mail.recipient_quota", extra={"operation": kind})
         return await self._insert(tx, kind, account_id, address, is_held_back=is_held_back)
@@ -129,7 +129,7 @@ class EmailOutbox:
             limit=NOTICES_PER_HOUR,
             seconds=HOUR_SECONDS,
         )
-        if await self._is_above(tx, quota):
+        if await self._is_over_quota(tx, quota):
             log.info("mail.notice_quota", extra={"operation": kind})
         else:
             await self._insert(tx, kind, account.id, account.email)
@@ -148,12 +148,12 @@ class EmailOutbox:
         )
         return await self._quotas.consume(tx, [first]) is None
 
-    async def withdraw_links(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_emails_with_links(self, tx: Transaction, account_id: UUID) -> None:
         """Delete unsent e-mails with links, after a change that revokes the account's links."""
         await self._emails.delete_with_links(tx, account_id)
 
-    async def _is_above(self, tx: Transaction, quota: QuotaRule) -> bool:
-        if not self._most_per_hour:
+    async def _is_over_quota(self, tx: Transaction, quota: QuotaRule) -> bool:
+        if not self._max_per_hour:
             return False
         return await self._quotas.consume(tx, [quota]) is not None
 
@@ -251,7 +251,7 @@ class EmailSender:
             # The token is made even if nothing is sent, because the data export lists it. Otherwise
             # the export would tell whether another address is taken, or how many e-mails it got.
             target = TokenTarget(account_id=account.id, address=email.address)
-            link = await self._link(tx, email.kind, target, is_held_back=event.is_held_back)
+            link = await self._build_link(tx, email.kind, target, is_held_back=event.is_held_back)
             if event.is_held_back or not is_due:
                 return None
         subject, text = render_email(
@@ -275,7 +275,7 @@ class EmailSender:
             return other is None or other.id == account.id
         return account.email == email.address
 
-    async def _link(
+    async def _build_link(
         self, tx: Transaction, kind: EmailKind, target: TokenTarget, *, is_held_back: bool
     ) -> str:
         purpose, page = _LINKED[kind]

@@ -53,7 +53,7 @@ class DeathNotice(RedactedStruct, frozen=True, kw_only=True):
     digest: IdentifierDigest | None = None
     occurred_at: datetime | None = None
     named_account_id: UUID | None = None
-    fault: str | None = None
+    unreadable_field: str | None = None
 
 
 class DeathNoticeHandler:
@@ -94,10 +94,10 @@ class DeathNoticeHandler:
         event = delivery.event
         kind = event.identifier_type
         try:
-            key = parse_identity_key(kind, event.identifier_value, prototype_form=True)
+            key = parse_identity_key(kind, event.identifier_value, accept_prototype_nhs=True)
         except ValueError:
             return DeathNotice(
-                identifier_type=kind, named_account_id=event.user_id, fault="identifier"
+                identifier_type=kind, named_account_id=event.user_id, unreadable_field="identifier"
             )
         digest = self._digests.for_identifier(kind, key)
         try:
@@ -107,7 +107,7 @@ class DeathNoticeHandler:
                 identifier_type=kind,
                 digest=digest,
                 named_account_id=event.user_id,
-                fault="timestamp",
+                unreadable_field="timestamp",
             )
         return DeathNotice(
             identifier_type=kind,
@@ -123,7 +123,7 @@ class DeathNoticeHandler:
         """Decide about the notice and carry out the decision."""
         death_notice = outcome
         if death_notice.digest is None or death_notice.occurred_at is None:
-            await self._refuse(tx, delivery.id, death_notice)
+            await self._review_unreadable(tx, delivery.id, death_notice)
             return
         now = await self._life_events.lock_identifier(tx, death_notice.digest)
         holders = await self._account_status.lock_by_identifier(
@@ -147,7 +147,9 @@ class DeathNoticeHandler:
             copy = msgspec.structs.replace(notice, id=uuid5(delivery.id, str(holder.account_id)))
             await self._status_service.apply_notice(tx, copy, now=now, holder=holder)
 
-    async def _refuse(self, tx: Transaction, event_id: UUID, death_notice: DeathNotice) -> None:
+    async def _review_unreadable(
+        self, tx: Transaction, event_id: UUID, death_notice: DeathNotice
+    ) -> None:
         entry = LifeEventEntry(
             id=event_id,
             kind=LifeEventKind.DEATH,
@@ -159,7 +161,9 @@ class DeathNoticeHandler:
         if not await self._life_events.insert(tx, entry):
             return
         tx.emit(LifeEventReceived(**notice_fields(tx, entry)))
-        tx.emit(LifeEventIllegal(**notice_fields(tx, entry), reason=death_notice.fault or ""))
+        tx.emit(
+            LifeEventIllegal(**notice_fields(tx, entry), reason=death_notice.unreadable_field or "")
+        )
         # A member of staff must find out whom it is about: no account is blocked by a guess.
         named = (
             await self._account_status.lock_account(tx, death_notice.named_account_id)
@@ -170,11 +174,15 @@ class DeathNoticeHandler:
         review_id = await self._life_events.open_review(tx, event_id, NOTICE_UNREADABLE, account_id)
         facts = {**notice_fields(tx, entry), "account_id": account_id}
         tx.emit(ReviewOpened(**facts, review_id=review_id, reason=NOTICE_UNREADABLE))
-        tx.after_commit(partial(self._report, event_id, death_notice.fault or ""))
+        tx.after_commit(
+            partial(self._log_unreadable, event_id, death_notice.unreadable_field or "")
+        )
 
-    def _report(self, event_id: UUID, fault: str) -> None:
+    def _log_unreadable(self, event_id: UUID, unreadable_field: str) -> None:
         self._unreadable.inc()
-        log.error("life_event.notice_unreadable", extra={"notice_id": event_id, "fault": fault})
+        log.error(
+            "life_event.notice_unreadable", extra={"notice_id": event_id, "fault": unreadable_field}
+        )
 
 
 def to_utc(moment: datetime) -> datetime:

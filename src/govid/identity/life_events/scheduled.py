@@ -57,11 +57,11 @@ class ScheduledNotices:
 
     async def apply_due(self) -> None:
         """Apply due notices; one that fails stays scheduled and does not prevent the others."""
-        async with self._uow.begin(_cause(None)) as tx:
+        async with self._uow.begin(_build_context(None)) as tx:
             due = await self._life_events.fetch_due(tx, limit=BATCH_SIZE)
         for entry in due:
             try:
-                async with self._uow.begin(_cause(entry)) as tx:
+                async with self._uow.begin(_build_context(entry)) as tx:
                     await self._apply(tx, entry)
             except DATABASE_UNAVAILABLE as error:
                 log.warning(
@@ -69,17 +69,17 @@ class ScheduledNotices:
                     extra={"notice_id": str(entry.id), "error_class": type(error).__name__},
                 )
 
-    async def _apply(self, tx: Transaction, seen: LifeEventEntry) -> None:
-        if seen.identifier_digest is None:
+    async def _apply(self, tx: Transaction, due_entry: LifeEventEntry) -> None:
+        if due_entry.identifier_digest is None:
             return
         # Every decision about the identifier locks all its digests, including this one.
-        now = await self._life_events.lock_digest(tx, seen.identifier_digest)
+        now = await self._life_events.lock_digest(tx, due_entry.identifier_digest)
         # Read again under the lock: another replica may have applied the notice, or a registration
         # may have claimed the identifier.
-        entry = await self._life_events.find_scheduled(tx, seen.id)
+        entry = await self._life_events.find_scheduled(tx, due_entry.id)
         if entry is None or entry.occurred_at is None:
             return
-        holder = await self._holder(tx, entry)
+        holder = await self._lock_holder(tx, entry)
         notice = Notice(id=entry.id, kind=entry.kind, occurred_at=entry.occurred_at)
         decision = decide(notice, now=now, holder=holder)
         applied = msgspec.structs.replace(
@@ -88,9 +88,9 @@ class ScheduledNotices:
             account_id=None if decision.outcome is NoticeOutcome.UNCLAIMED else entry.account_id,
         )
         await self._life_events.record_outcome(tx, applied)
-        await self._status_service.carry_out(tx, applied, decision, holder)
+        await self._status_service.apply_decision(tx, applied, decision, holder)
 
-    async def _holder(self, tx: Transaction, entry: LifeEventEntry) -> AccountHolder | None:
+    async def _lock_holder(self, tx: Transaction, entry: LifeEventEntry) -> AccountHolder | None:
         """Lock the account of the notice if it still has that identifier."""
         if entry.account_id is None:
             return None
@@ -101,7 +101,7 @@ class ScheduledNotices:
         return holder if entry.identifier_digest in (digest.current, *digest.older) else None
 
 
-def _cause(entry: LifeEventEntry | None) -> OperationContext:
+def _build_context(entry: LifeEventEntry | None) -> OperationContext:
     return OperationContext(
         correlation_id=str(uuid7()),
         actor=Actor(kind="module", id=DEATH_NOTICE_SUBSCRIBER),

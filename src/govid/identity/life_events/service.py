@@ -49,7 +49,7 @@ class AccountStatusService:
         self,
         account_status: AccountStatusRepository,
         life_events: LifeEventRepository,
-        sessions: SessionRevocation,
+        session_revoker: SessionRevocation,
         verification_requests: VerificationRequests,
     ) -> None:
         """Change *account_status*, write the history to *life_events* and revoke *sessions*.
@@ -58,7 +58,7 @@ class AccountStatusService:
         """
         self._account_status = account_status
         self._life_events = life_events
-        self._sessions = sessions
+        self._session_revoker = session_revoker
         self._verification_requests = verification_requests
 
     async def apply_notice(
@@ -82,10 +82,10 @@ class AccountStatusService:
             return False
         if entry.kind is LifeEventKind.DEATH:
             tx.emit(LifeEventReceived(**notice_fields(tx, entry)))
-        await self.carry_out(tx, entry, decision, holder)
+        await self.apply_decision(tx, entry, decision, holder)
         return True
 
-    async def carry_out(
+    async def apply_decision(
         self,
         tx: Transaction,
         entry: LifeEventEntry,
@@ -94,7 +94,7 @@ class AccountStatusService:
     ) -> None:
         """Carry out *decision* on *entry*, which is in the history already."""
         if decision.outcome is NoticeOutcome.REVIEW:
-            await self._review(tx, entry, decision)
+            await self._open_review(tx, entry, decision)
         elif decision.outcome in (NoticeOutcome.PARKED, NoticeOutcome.UNCLAIMED):
             tx.emit(LifeEventParked(**notice_fields(tx, entry), reason=decision.reason or ""))
         elif decision.outcome is NoticeOutcome.IGNORED_STALE:
@@ -117,7 +117,7 @@ class AccountStatusService:
     ) -> None:
         reason = DEATH_REASON if entry.kind is LifeEventKind.DEATH else OPERATOR_REASON
         await self._account_status.block(tx, account_id, occurred_at)
-        await self._sessions.revoke_all(tx, account_id, reason=reason)
+        await self._session_revoker.revoke_all(tx, account_id, reason=reason)
         await self._account_status.delete_pending_tokens(tx, account_id)
         tx.emit(
             AccountBlocked(
@@ -154,7 +154,7 @@ class AccountStatusService:
             tx, holder.account_id, holder.identifier_type, holder.identifier_value
         )
 
-    async def _review(
+    async def _open_review(
         self, tx: Transaction, entry: LifeEventEntry, decision: NoticeDecision
     ) -> None:
         reason = decision.reason or ""

@@ -86,9 +86,9 @@ class BruteForceAlarm:
         for flow in flows:
             self._counter.labels(flow)
 
-    def on_lockout(self, tx: Transaction, flow: str, subject: str, nth: int) -> None:
+    def on_lockout(self, tx: Transaction, flow: str, subject: str, lockout_number: int) -> None:
         """Count the *nth* lockout of *subject*, a pseudonym, and report every 100 failures."""
-        if nth % self._lockouts_per_alarm == 0:
+        if lockout_number % self._lockouts_per_alarm == 0:
             tx.after_commit(partial(self._report, flow, subject))
 
     def _report(self, flow: str, subject: str) -> None:
@@ -116,7 +116,7 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt, reserved before its work. `subject` is the pseudonym of the account name."""
 
     slot: AttemptSlot
-    held_quotas: Sequence[QuotaRule]
+    reserved_quotas: Sequence[QuotaRule]
     is_locked: bool
 
     @property
@@ -151,7 +151,7 @@ class LoginThrottle:
         self._alarm = alarm
         self._older = older
         self._queue = WaitQueue()
-        longest = min(settings.longest_lock_seconds, MAX_LOCKOUT_SECONDS)
+        longest = min(settings.max_lock_seconds, MAX_LOCKOUT_SECONDS)
         self._limits = LockoutLimits(
             failures=settings.failures,
             lock_seconds=min(settings.lock_seconds, longest),
@@ -182,22 +182,22 @@ class LoginThrottle:
         name = f"{subject}:{client_network(context.client_address)}" if by_network else subject
         bucket = self._pseudonyms.for_value(f"throttle:{name}")
         slot = AttemptSlot(flow=flow, bucket=bucket, ticket=uuid4().hex)
-        network = self._network_quota(context)
+        network_quotas = self._network_quota(context)
         try:
-            async with self._queue.wait_in_line(_queue_key(slot), WAIT_SECONDS) as turn:
+            async with self._queue.wait_for_slot(_queue_key(slot), WAIT_SECONDS) as queue_slot:
                 while True:
                     async with self._uow.begin(context) as tx:
-                        await self._adopt(tx, flow, bucket, name)
-                        reserved = await self._reserve(tx, slot, network)
+                        await self._merge_older_buckets(tx, flow, bucket, name)
+                        reserved = await self._reserve(tx, slot, network_quotas)
                         if reserved.verdict != "full":
                             attempt = LoginAttempt(
                                 slot=slot,
-                                held_quotas=network,
+                                reserved_quotas=network_quotas,
                                 is_locked=reserved.verdict == "locked",
                             )
                             return attempt, await read(tx)
-                        await self._quotas.confirm(tx, released=network)
-                    await turn.wait()
+                        await self._quotas.confirm(tx, released=network_quotas)
+                    await queue_slot.wait()
         except QueueFull:
             raise TooManyAttempts(retry_after_seconds=int(WAIT_SECONDS)) from None
 
@@ -208,7 +208,7 @@ class LoginThrottle:
 
         If the row lock of the account is needed, it must be taken before this call.
         """
-        await self._quotas.confirm(tx, spent=attempt.held_quotas)
+        await self._quotas.confirm(tx, consumed=attempt.reserved_quotas)
         lockout = await self._attempts.record_failure(tx, attempt.slot, self._limits, account_id)
         if lockout is not None:
             self._alarm.on_lockout(tx, attempt.slot.flow, attempt.subject, lockout)
@@ -224,13 +224,13 @@ class LoginThrottle:
 
     async def record_success(self, tx: Transaction, attempt: LoginAttempt) -> None:
         """Record a success, which resets the number of failures."""
-        await self._quotas.confirm(tx, released=attempt.held_quotas)
+        await self._quotas.confirm(tx, released=attempt.reserved_quotas)
         await self._attempts.record_success(tx, attempt.slot)
         self._notify_queue(tx, attempt)
 
     async def release(self, tx: Transaction, attempt: LoginAttempt) -> None:
         """Release *attempt* uncounted: it was refused for a reason other than the secret."""
-        await self._quotas.confirm(tx, released=attempt.held_quotas)
+        await self._quotas.confirm(tx, released=attempt.reserved_quotas)
         await self._attempts.release(tx, attempt.slot)
         self._notify_queue(tx, attempt)
 
@@ -241,7 +241,7 @@ class LoginThrottle:
         lockouts is kept, so that the next one is as long as if this one had expired.
         """
         bucket = self._pseudonyms.for_value(f"throttle:{subject}")
-        await self._adopt(tx, flow, bucket, subject)
+        await self._merge_older_buckets(tx, flow, bucket, subject)
         lifted = await self._attempts.lift_lockout(tx, flow, bucket)
         if lifted is not None:
             tx.emit(
@@ -262,16 +262,18 @@ class LoginThrottle:
                     await self.release(tx, attempt)
             raise
 
-    async def _adopt(self, tx: Transaction, flow: LoginFlow, bucket: str, subject: str) -> None:
+    async def _merge_older_buckets(
+        self, tx: Transaction, flow: LoginFlow, bucket: str, subject: str
+    ) -> None:
         """Move counts under earlier pseudonym keys to *bucket*."""
         if self._older:
             buckets = [older.for_value(f"throttle:{subject}") for older in self._older]
             await self._attempts.merge_older(tx, flow, bucket, buckets)
 
     async def _reserve(
-        self, tx: Transaction, slot: AttemptSlot, network: Sequence[QuotaRule]
+        self, tx: Transaction, slot: AttemptSlot, network_quotas: Sequence[QuotaRule]
     ) -> ReservationResult:
-        seconds = await self._quotas.reserve(tx, network)
+        seconds = await self._quotas.reserve(tx, network_quotas)
         if seconds is not None:
             raise TooManyAttempts(retry_after_seconds=seconds)
         reserved = await self._attempts.reserve(tx, slot, self._limits)

@@ -14,7 +14,7 @@ def client_network(address: str | None) -> str:
 
     Clients without an address (Unix socket) or with an unreadable one share one network.
     """
-    found = _parsed(address)
+    found = _parse_address(address)
     if isinstance(found, IPv6Address):
         return str(ip_network((int(found), IPV6_PREFIX), strict=False))
     return "none" if found is None else str(found)
@@ -25,7 +25,7 @@ def client_networks(address: str | None) -> tuple[str, ...]:
 
     Clients without an address share one network on each level.
     """
-    found = _parsed(address)
+    found = _parse_address(address)
     if found is None:
         return (client_network(address),) * 3
     wider = (
@@ -48,11 +48,11 @@ class TrustedNetworks:
 
     def contains(self, address: str | None) -> bool:
         """Tell whether *address* is in a trusted network."""
-        found = _parsed(address)
+        found = _parse_address(address)
         return found is not None and any(found in network for network in self._networks)
 
 
-def _parsed(address: str | None) -> IPv4Address | IPv6Address | None:
+def _parse_address(address: str | None) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(address or "")
     except ValueError:

@@ -50,9 +50,9 @@ class RegistrationQuota:
         """
         self._uow = uow
         self._quotas = quotas
-        self._registrations = settings.registrations
-        self._duplicates = settings.duplicates
-        self._trusted = TrustedNetworks(settings.trusted_callers)
+        self._registration_limit = settings.registrations
+        self._duplicate_limit = settings.duplicates
+        self._trusted_networks = TrustedNetworks(settings.trusted_networks)
         self._pseudonyms = pseudonyms
 
     @asynccontextmanager
@@ -75,47 +75,49 @@ class RegistrationQuota:
         email = self._pseudonyms.for_value(f"throttle:{address}")
         key = identity_key(identifier_type, identifier)
         subject = self._pseudonyms.for_value(f"identifier:{identifier_type}:{key}")
-        use = await self._hold(email, subject, context)
+        quota_use = await self._reserve(email, subject, context)
         try:
-            yield use
+            yield quota_use
         except EmailTaken:
-            await self._record_duplicate(use, email, "email", context)
+            await self._record_duplicate(quota_use, email, "email", context)
             raise
         except IdentifierTaken:
-            await self._record_duplicate(use, subject, DUPLICATE_FIELDS[identifier_type], context)
+            await self._record_duplicate(
+                quota_use, subject, DUPLICATE_FIELDS[identifier_type], context
+            )
             raise
         except GovidError:
-            await self._release(use.all, context)
+            await self._release(quota_use.all_quotas, context)
             raise
 
-    async def _hold(self, email: str, identifier: str, context: OperationContext) -> "QuotaUse":
-        use = QuotaUse(self._quotas, (), ())
-        if not self._trusted.contains(context.client_address):
-            use = QuotaUse(
+    async def _reserve(self, email: str, identifier: str, context: OperationContext) -> "QuotaUse":
+        quota_use = QuotaUse(self._quotas, (), ())
+        if not self._trusted_networks.contains(context.client_address):
+            quota_use = QuotaUse(
                 self._quotas,
                 self._network_quotas(context.client_address),
                 self._duplicate_quotas(email, identifier),
             )
-        if use.all:
+        if quota_use.all_quotas:
             async with self._uow.begin(context) as tx:
-                seconds = await self._quotas.reserve(tx, use.all)
+                seconds = await self._quotas.reserve(tx, quota_use.all_quotas)
                 if seconds is not None:
                     raise TooManyAttempts(retry_after_seconds=seconds)
-        return use
+        return quota_use
 
     def _network_quotas(self, address: str | None) -> Sequence[QuotaRule]:
         bucket = self._pseudonyms.for_value(f"address:{client_network(address)}")
-        return _quotas("registrations", [bucket], self._registrations, HOUR_SECONDS)
+        return _build_quotas("registrations", [bucket], self._registration_limit, HOUR_SECONDS)
 
     def _duplicate_quotas(self, *subjects: str) -> Sequence[QuotaRule]:
-        return _quotas("duplicates", subjects, self._duplicates, DAY_SECONDS)
+        return _build_quotas("duplicates", subjects, self._duplicate_limit, DAY_SECONDS)
 
     async def _record_duplicate(
-        self, use: "QuotaUse", subject: str, taken: DuplicateField, context: OperationContext
+        self, quota_use: "QuotaUse", subject: str, taken: DuplicateField, context: OperationContext
     ) -> None:
         """Spend the quota of the network and of the taken address or identifier."""
         async with self._uow.begin(context) as tx:
-            await use.record(tx, subject)
+            await quota_use.record(tx, subject)
             tx.emit(RegistrationDuplicated(subject=subject, taken=taken, timestamp=tx.now))
 
     async def _release(self, quotas: Sequence[QuotaRule], context: OperationContext) -> None:
@@ -134,20 +136,22 @@ class QuotaUse:
         self._quotas = quotas
         self._network = network
         self._duplicates = duplicates
-        self.all = (*network, *duplicates)
+        self.all_quotas = (*network, *duplicates)
 
     async def record(self, tx: Transaction, taken: str | None = None) -> None:
         """Spend the network's quota, and that of the *taken* address or identifier if given."""
         await self._quotas.confirm(
             tx,
-            spent=[*self._network, *(one for one in self._duplicates if one.bucket == taken)],
+            consumed=[*self._network, *(one for one in self._duplicates if one.bucket == taken)],
             released=[one for one in self._duplicates if one.bucket != taken],
         )
 
 
-def _quotas(kind: str, buckets: Sequence[str], most: int, seconds: float) -> Sequence[QuotaRule]:
-    if not most:
+def _build_quotas(
+    kind: str, buckets: Sequence[str], limit: int, seconds: float
+) -> Sequence[QuotaRule]:
+    if not limit:
         return ()
     return tuple(
-        QuotaRule(kind=kind, bucket=bucket, limit=most, seconds=seconds) for bucket in buckets
+        QuotaRule(kind=kind, bucket=bucket, limit=limit, seconds=seconds) for bucket in buckets
     )

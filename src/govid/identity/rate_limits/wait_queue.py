@@ -34,7 +34,7 @@ class WaitQueue:
         self._queues: dict[str, _KeyQueue] = {}
 
     @asynccontextmanager
-    async def wait_in_line(self, key: str, seconds: float) -> AsyncIterator["QueueSlot"]:
+    async def wait_for_slot(self, key: str, seconds: float) -> AsyncIterator["QueueSlot"]:
         """Wait at most *seconds* to be the first in the queue of *key*, then run the block.
 
         Raises:

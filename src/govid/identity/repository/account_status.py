@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, case, delete, func, select, update
 from govid.bus import Database, Transaction
 from govid.bus.events import IdentifierType
 from govid.bus.shared.contract import AccountStatus
-from govid.bus.shared.email_addresses import rows_of_mailbox, stored_keys
+from govid.bus.shared.email_addresses import filter_mailbox_rows, mailbox_key_variants
 from govid.bus.shared.identifiers import identity_key, values_with_key
 from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
@@ -75,13 +75,13 @@ class AccountStatusRepository:
         The account that owns the identity key comes first. There are others only if they were
         created before different forms of one number had the same key.
         """
-        return await self._lock(tx, *identifier_conditions(identifier_type, identity_key))
+        return await self._lock_accounts(tx, *identifier_conditions(identifier_type, identity_key))
 
     async def lock_account(self, tx: Transaction, account_id: UUID) -> AccountHolder | None:
         """Lock the account and return it, or None if it does not exist."""
-        return next(iter(await self._lock(tx, Account.id == account_id)), None)
+        return next(iter(await self._lock_accounts(tx, Account.id == account_id)), None)
 
-    async def _lock(
+    async def _lock_accounts(
         self, tx: Transaction, *conditions: ColumnElement[bool]
     ) -> Sequence[AccountHolder]:
         statement = (
@@ -150,10 +150,10 @@ class AccountStatusRepository:
     async def fetch_by_email(self, tx: Transaction, email_canonical: str) -> Sequence[UUID]:
         """Return the accounts with this address; those of other issuers may share one."""
         statement = select(Account.id, Account.email, Account.email_canonical).where(
-            Account.email_canonical.in_(stored_keys(email_canonical))
+            Account.email_canonical.in_(mailbox_key_variants(email_canonical))
         )
         rows = (await tx.execute(statement)).mappings().all()
-        return [row["id"] for row in rows_of_mailbox(rows, email_canonical)]
+        return [row["id"] for row in filter_mailbox_rows(rows, email_canonical)]
 
     async def fetch_by_identifier(
         self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
@@ -223,7 +223,7 @@ class VerifiedIdentifierReader:
         """Read from *database*."""
         self._database = database
 
-    async def is_another_holder(
+    async def is_verified_elsewhere(
         self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str
     ) -> bool:
         """Tell whether the identifier was verified for another account than this one."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from govid.bus import Transaction
 from govid.bus.events import IdentifierType
 from govid.bus.shared.contract import UNVERIFIED, AccountStatus
-from govid.bus.shared.email_addresses import rows_of_mailbox, stored_keys
+from govid.bus.shared.email_addresses import filter_mailbox_rows, mailbox_key_variants
 from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.errors import EmailTaken, IdentifierTaken
 from govid.identity.models import Account
@@ -42,15 +42,15 @@ class AccountRepository:
             EmailTaken: another account with a password has this address.
             IdentifierTaken: another account holds this identifier.
         """
-        shown = msgspec.structs.asdict(view)
+        columns = msgspec.structs.asdict(view)
         # The database computes it.
-        del shown["assurance"]
+        del columns["assurance"]
         row = {
-            **shown,
+            **columns,
             "email_canonical": email_canonical,
             "password_hash": password_hash,
         }
-        if len(stored_keys(email_canonical)) > 1 and await self.find_credentials(
+        if len(mailbox_key_variants(email_canonical)) > 1 and await self.find_credentials(
             tx, email_canonical
         ):
             # The unique index does not treat the key of an earlier release as the same mailbox.
@@ -59,7 +59,7 @@ class AccountRepository:
             await tx.execute(insert(Account).values(row))
         except IntegrityError as error:
             # Without the cause, because the driver's message quotes the values (I9).
-            match _constraint(error):
+            match _violated_constraint(error):
                 case "account_email_key":
                     raise EmailTaken from None
                 case "account_identifier_key" | "account_identity_key":
@@ -75,12 +75,12 @@ class AccountRepository:
             select(Account.id, Account.password_hash, Account.status)
             .add_columns(Account.email, Account.email_canonical)
             .where(
-                Account.email_canonical.in_(stored_keys(email_canonical)),
+                Account.email_canonical.in_(mailbox_key_variants(email_canonical)),
                 Account.password_hash.is_not(None),
             )
         )
         rows = (await tx.execute(statement)).mappings().all()
-        return _credentials(next(iter(rows_of_mailbox(rows, email_canonical)), None))
+        return _credentials(next(iter(filter_mailbox_rows(rows, email_canonical)), None))
 
     async def lock_credentials(
         self, tx: Transaction, account_id: UUID, *, write: bool
@@ -153,7 +153,7 @@ def _credentials(row: Any) -> LoginCredentials | None:
     )
 
 
-def _constraint(error: IntegrityError) -> str | None:
+def _violated_constraint(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint from asyncpg's error."""
     return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
 
@@ -195,10 +195,10 @@ class PasswordAccountRepository:
     async def find_by_email(self, tx: Transaction, email_canonical: str) -> PasswordAccount | None:
         """Return the account with this address, without a lock."""
         statement = _select_accounts().where(
-            Account.email_canonical.in_(stored_keys(email_canonical))
+            Account.email_canonical.in_(mailbox_key_variants(email_canonical))
         )
         rows = (await tx.execute(statement)).mappings().all()
-        found: Any = next(iter(rows_of_mailbox(rows, email_canonical)), None)
+        found: Any = next(iter(filter_mailbox_rows(rows, email_canonical)), None)
         return None if found is None else PasswordAccount(**found)
 
     async def lock(
@@ -210,7 +210,7 @@ class PasswordAccountRepository:
 
     async def set_password(self, tx: Transaction, account_id: UUID, password_hash: str) -> None:
         """Set the password hash and invalidate all tokens issued before."""
-        await self._set(
+        await self._update(
             tx,
             account_id,
             password_hash=password_hash,
@@ -219,7 +219,7 @@ class PasswordAccountRepository:
 
     async def confirm_email(self, tx: Transaction, account_id: UUID) -> None:
         """Record that the account holder has confirmed the address."""
-        await self._set(tx, account_id, email_confirmed_at=tx.now)
+        await self._update(tx, account_id, email_confirmed_at=tx.now)
 
     async def set_email(
         self, tx: Transaction, account_id: UUID, email: str, email_canonical: str
@@ -230,7 +230,7 @@ class PasswordAccountRepository:
             EmailTaken: another account with a password has this address meanwhile.
         """
         try:
-            await self._set(
+            await self._update(
                 tx,
                 account_id,
                 email=email,
@@ -249,7 +249,7 @@ class PasswordAccountRepository:
         register, and could not find out why.
         """
         verified = Account.status == AccountStatus.VERIFIED
-        await self._set(
+        await self._update(
             tx,
             account_id,
             identifier_type=case((verified, Account.identifier_type)),
@@ -265,7 +265,7 @@ class PasswordAccountRepository:
             tokens_valid_after=func.clock_timestamp(),
         )
 
-    async def _set(self, tx: Transaction, account_id: UUID, **columns: Any) -> None:
+    async def _update(self, tx: Transaction, account_id: UUID, **columns: Any) -> None:
         await tx.execute(
             update(Account).where(Account.id == account_id).values(**columns, updated_at=tx.now)
         )
@@ -298,7 +298,7 @@ class IdentifierClaimRepository:
 
         A blocked account keeps its identifier, because its holder may be dead.
         """
-        overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
+        overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _days_ago(days))
         return await self._release(tx, overdue, limit, status=AccountStatus.REGISTERED)
 
     async def release_for_account(
@@ -320,7 +320,7 @@ class IdentifierClaimRepository:
         overdue = (
             Account.status == AccountStatus.CLOSED,
             Account.identifier_value.is_not(None),
-            Account.closed_at < _ago(days),
+            Account.closed_at < _days_ago(days),
         )
         return await self._release(tx, overdue, limit, status=AccountStatus.CLOSED)
 
@@ -363,6 +363,6 @@ class IdentifierClaimRepository:
         ]
 
 
-def _ago(days: int) -> ColumnElement[object]:
+def _days_ago(days: int) -> ColumnElement[object]:
     # `statement_timestamp()`, because the planner cannot use an index with `clock_timestamp()`.
     return func.statement_timestamp() - func.make_interval(0, 0, 0, literal(days))

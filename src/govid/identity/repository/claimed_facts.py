@@ -49,14 +49,14 @@ class ClaimedFactsCipher:
         """Return *facts* encrypted and bound to the account."""
         return self.cipher.encrypt(msgspec.json.encode(facts), account_id.bytes)
 
-    def decrypt(self, account_id: UUID, sealed: bytes) -> ClaimedFacts:
+    def decrypt(self, account_id: UUID, ciphertext: bytes) -> ClaimedFacts:
         """Return the decrypted facts of the account.
 
         Raises:
             UnreadableFacts: they were encrypted under another key, or were changed since.
         """
         try:
-            plain = self.cipher.decrypt(sealed, account_id.bytes)
+            plain = self.cipher.decrypt(ciphertext, account_id.bytes)
         except NotDecryptable as error:
             raise UnreadableFacts(UnreadableFacts.__doc__) from error
         return msgspec.json.decode(plain, type=ClaimedFacts)

@@ -58,26 +58,28 @@ class DataExportRepository:
         async with self._reads.connect() as connection:
             own = select(*_ACCOUNT_COLUMNS).where(Account.id == account_id)
             # In this order, because an e-mail may become a token in between and must not be missed.
-            emails = await _rows(
+            emails = await _fetch_rows(
                 connection, select(*_EMAIL_COLUMNS).where(Letter.account_id == account_id)
             )
-            tokens = await _rows(
+            tokens = await _fetch_rows(
                 connection, select(*_TOKEN_COLUMNS).where(Link.account_id == account_id)
             )
             return ExportedRows(
-                account=(await _rows(connection, own))[0],
-                sessions=await _rows(
+                account=(await _fetch_rows(connection, own))[0],
+                sessions=await _fetch_rows(
                     connection,
                     select(*_SESSION_COLUMNS)
                     .where(Session.account_id == account_id)
                     .order_by(Session.created_at),
                 ),
-                outgoing_emails=_unlisted(emails, tokens),
+                outgoing_emails=_exclude_listed(emails, tokens),
                 one_time_tokens=tokens,
             )
 
 
-def _unlisted(emails: Sequence[ExportRow], tokens: Sequence[ExportRow]) -> Sequence[ExportRow]:
+def _exclude_listed(
+    emails: Sequence[ExportRow], tokens: Sequence[ExportRow]
+) -> Sequence[ExportRow]:
     """Leave out e-mails to a new address whose tokens are listed.
 
     Such an e-mail that waits for the mail server would tell that the address is free. No e-mail is
@@ -91,5 +93,5 @@ def _unlisted(emails: Sequence[ExportRow], tokens: Sequence[ExportRow]) -> Seque
     ]
 
 
-async def _rows(connection: AsyncConnection, statement: Any) -> list[ExportRow]:
+async def _fetch_rows(connection: AsyncConnection, statement: Any) -> list[ExportRow]:
     return [dict(row) for row in (await connection.execute(statement)).mappings()]

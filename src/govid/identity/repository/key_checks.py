@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from govid.bus.shared.crypto import KeyPurpose, key_id
+from govid.bus.shared.crypto import KeyPurpose, compute_key_id
 from govid.bus.shared.privacy import RedactedStruct
 from govid.identity.settings import IdentitySettings
 
@@ -38,7 +38,7 @@ class ConfiguredKeys(RedactedStruct, frozen=True, kw_only=True):
     def key_ids(self, purpose: KeyPurpose) -> list[str]:
         """Return the ids of the keys of *purpose*, newest first."""
         keys = self.encryption if purpose == "encryption" else self.pseudonym
-        return [key_id(key, purpose) for key in keys if key]
+        return [compute_key_id(key, purpose) for key in keys if key]
 
 
 def configured_keys(settings: IdentitySettings) -> ConfiguredKeys:
@@ -71,7 +71,7 @@ async def record_keys(connection: Any, keys: ConfiguredKeys) -> None:
 async def _insert_ids(connection: Any, keys: ConfiguredKeys) -> None:
     for purpose in _PURPOSES:
         ids = keys.key_ids(purpose)
-        known = await _known(connection, purpose)
+        known = await _fetch_known_ids(connection, purpose)
         # At first the oldest is stored first, because rows without a key id need that one.
         for one in reversed(ids) if not known else ids[:1]:
             await connection.execute(_INSERT, purpose, one)
@@ -83,37 +83,37 @@ async def find_key_problems(connection: Any, keys: ConfiguredKeys) -> list[str]:
     A database of a release without check values accepts all keys.
     """
     try:
-        known = {purpose: await _known(connection, purpose) for purpose in _PURPOSES}
+        known = {purpose: await _fetch_known_ids(connection, purpose) for purpose in _PURPOSES}
     except asyncpg.UndefinedTableError:
         return []
-    faults = []
+    problems = []
     if set(known["encryption"]) - set(keys.key_ids("encryption")):
-        faults.append(
+        problems.append(
             "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the"
             " former one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
         )
     configured = set(keys.key_ids("pseudonym"))
     missing = set(known["pseudonym"]) - configured
     if missing and not configured & set(known["pseudonym"]):
-        faults.append(
+        problems.append(
             "GOVID_PSEUDONYM_KEY is not the key that this database was used with: notices, attempts"
             " and locks would not be found; add the former one to GOVID_OLD_PSEUDONYM_KEYS"
         )
     elif missing:
-        rows = await _rows(connection, known["pseudonym"])
+        rows = await _count_rows(connection, known["pseudonym"])
         needed = sum(rows.get(one, 0) for one in missing)
         if needed:
-            faults.append(
+            problems.append(
                 f"GOVID_OLD_PSEUDONYM_KEYS lacks a key that {needed} rows need: `govid keys status`"
             )
-    return faults
+    return problems
 
 
 async def fetch_pseudonym_usage(connection: Any, keys: ConfiguredKeys) -> Sequence[KeyUsage]:
     """Return the pseudonym keys that are configured or known, newest first."""
     ids = keys.key_ids("pseudonym")
-    known = await _known(connection, "pseudonym")
-    rows = await _rows(connection, known or ids[-1:])
+    known = await _fetch_known_ids(connection, "pseudonym")
+    rows = await _count_rows(connection, known or ids[-1:])
     states = {one: "newest" if not n else "older" for n, one in enumerate(ids)}
     return [
         KeyUsage(key_id=one, state=states.get(one, "missing"), rows=rows.get(one, 0))
@@ -126,11 +126,11 @@ async def delete_older_encryption_keys(connection: Any, keys: ConfiguredKeys) ->
     await connection.execute(_DROP, "encryption", keys.key_ids("encryption")[0])
 
 
-async def _known(connection: Any, purpose: str) -> list[str]:
+async def _fetch_known_ids(connection: Any, purpose: str) -> list[str]:
     return [row["key_id"] for row in await connection.fetch(_KNOWN, purpose)]
 
 
-async def _rows(connection: Any, known: Sequence[str]) -> Mapping[str, int]:
+async def _count_rows(connection: Any, known: Sequence[str]) -> Mapping[str, int]:
     """Return the number of rows by key id; rows without one belong to the first known key."""
     rows: dict[str, int] = {}
     for row in await connection.fetch(_ROWS):

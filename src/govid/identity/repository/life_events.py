@@ -129,14 +129,14 @@ class LifeEventRepository:
             .order_by(LifeEvent.occurred_at)
             .limit(limit)
         )
-        return _entries(await tx.execute(statement))
+        return _to_entries(await tx.execute(statement))
 
     async def find_scheduled(self, tx: Transaction, event_id: UUID) -> LifeEventEntry | None:
         """Return the scheduled notice, or None if it is no longer scheduled."""
         statement = select(*_ENTRY).where(
             LifeEvent.id == event_id, LifeEvent.outcome == NoticeOutcome.PARKED
         )
-        return next(iter(_entries(await tx.execute(statement))), None)
+        return next(iter(_to_entries(await tx.execute(statement))), None)
 
     async def record_outcome(self, tx: Transaction, entry: LifeEventEntry) -> None:
         """Record the outcome of a scheduled notice."""
@@ -157,7 +157,7 @@ class LifeEventRepository:
             .where(LifeEvent.identifier_digest == digest, LifeEvent.outcome.in_(_RELEVANT))
             .order_by(LifeEvent.occurred_at.desc())
         )
-        return _entries(await tx.execute(statement))
+        return _to_entries(await tx.execute(statement))
 
     async def assign_scheduled(self, tx: Transaction, digest: str, account_id: UUID) -> None:
         """Assign scheduled notices of this identifier to the account that has just claimed it.
@@ -186,7 +186,7 @@ class LifeEventRepository:
             .where(LifeEvent.account_id == account_id)
             .order_by(LifeEvent.occurred_at, LifeEvent.id)
         )
-        return _entries(await tx.execute(statement))
+        return _to_entries(await tx.execute(statement))
 
     async def has_death_notice(self, tx: Transaction, account_id: UUID) -> bool:
         """Tell whether the account has a death notice that no later restore has revoked.
@@ -239,5 +239,5 @@ class LifeEventRepository:
         return (await tx.execute(statement)).scalars().first()
 
 
-def _entries(rows: CursorResult[Any]) -> Sequence[LifeEventEntry]:
+def _to_entries(rows: CursorResult[Any]) -> Sequence[LifeEventEntry]:
     return [msgspec.convert(dict(row), LifeEventEntry) for row in rows.mappings()]

@@ -105,7 +105,7 @@ class OneTimeTokens:
         self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
     ) -> str:
         """Return a new token, opaque and of 256 random bits."""
-        return await self._issue(tx, purpose, target, lifetime, func.clock_timestamp())
+        return await self._insert_token(tx, purpose, target, lifetime, func.clock_timestamp())
 
     async def replace(
         self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
@@ -117,14 +117,14 @@ class OneTimeTokens:
         """
         result = await tx.execute(
             delete(Link)
-            .where(*_unused(target.account_id, purpose))
+            .where(*_unused_conditions(target.account_id, purpose))
             .returning(Link.address, Link.issued_at)
         )
         first = min(
             (row.issued_at for row in result if row.address == target.address),
             default=func.clock_timestamp(),
         )
-        return await self._issue(tx, purpose, target, lifetime, first)
+        return await self._insert_token(tx, purpose, target, lifetime, first)
 
     async def extend(
         self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
@@ -134,7 +134,7 @@ class OneTimeTokens:
         result = await tx.execute(
             update(Link)
             .where(
-                *_unused(target.account_id, purpose),
+                *_unused_conditions(target.account_id, purpose),
                 Link.address == target.address,
                 Link.expires_at > now,
             )
@@ -145,7 +145,7 @@ class OneTimeTokens:
 
     async def find(self, tx: Transaction, purpose: TokenPurpose, token: str) -> TokenTarget | None:
         """Return the target of *token* if it is valid. Does not consume or lock it."""
-        statement = select(Link.account_id, Link.address).where(*_valid(purpose, token))
+        statement = select(Link.account_id, Link.address).where(*_valid_conditions(purpose, token))
         row = (await tx.execute(statement)).mappings().first()
         return None if row is None else TokenTarget(**row)
 
@@ -153,7 +153,7 @@ class OneTimeTokens:
         """Consume *token*; tell whether it was valid. Of two concurrent calls, one consumes it."""
         result = await tx.execute(
             update(Link)
-            .where(*_valid(purpose, token))
+            .where(*_valid_conditions(purpose, token))
             .values(used_at=func.clock_timestamp())
             .returning(Link.account_id)
         )
@@ -161,16 +161,16 @@ class OneTimeTokens:
 
     async def revoke(self, tx: Transaction, account_id: UUID, *purposes: TokenPurpose) -> None:
         """Delete the unused tokens of the account with one of these *purposes*."""
-        await tx.execute(delete(Link).where(*_unused(account_id, *purposes)))
+        await tx.execute(delete(Link).where(*_unused_conditions(account_id, *purposes)))
 
-    async def purge(self, tx: Transaction, limit: int) -> int:
+    async def delete_expired(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* expired tokens; return how many."""
         # `statement_timestamp()`, because the planner cannot use the index with
         # `clock_timestamp()`.
         expired = select(Link.hash).where(Link.expires_at < func.statement_timestamp()).limit(limit)
         return (await tx.execute(delete(Link).where(Link.hash.in_(expired)))).rowcount
 
-    async def _issue(
+    async def _insert_token(
         self,
         tx: Transaction,
         purpose: TokenPurpose,
@@ -192,11 +192,13 @@ class OneTimeTokens:
         return token
 
 
-def _unused(account_id: UUID, *purposes: TokenPurpose) -> tuple[ColumnElement[bool], ...]:
+def _unused_conditions(
+    account_id: UUID, *purposes: TokenPurpose
+) -> tuple[ColumnElement[bool], ...]:
     return (Link.account_id == account_id, Link.purpose.in_(purposes), Link.used_at.is_(None))
 
 
-def _valid(purpose: TokenPurpose, token: str) -> tuple[ColumnElement[bool], ...]:
+def _valid_conditions(purpose: TokenPurpose, token: str) -> tuple[ColumnElement[bool], ...]:
     return (
         Link.hash == token_digest(token),
         Link.purpose == purpose,

@@ -182,22 +182,22 @@ class VerificationAttemptRepository:
         await tx.driver.execute(_DETACH_ACCOUNT, account_id)
 
     async def save_evidence(
-        self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
+        self, tx: Transaction, evidence: EvidenceGathered, attempt: OpenAttempt | None
     ) -> bool:
         """Store evidence; return whether it is new and of an account that is not closed."""
         stored = await tx.driver.fetchval(
             _INSERT_EVIDENCE,
-            found.request_id,
-            found.account_id,
+            evidence.request_id,
+            evidence.account_id,
             attempt.id if attempt else None,
-            found.identifier_type,
-            found.outcome,
-            found.method,
-            found.strength,
-            found.validity,
-            found.transaction,
-            list(found.contra_indicators),
-            found.timestamp,
+            evidence.identifier_type,
+            evidence.outcome,
+            evidence.method,
+            evidence.strength,
+            evidence.validity,
+            evidence.transaction,
+            list(evidence.contra_indicators),
+            evidence.timestamp,
         )
         return stored is not None
 

@@ -66,8 +66,8 @@ class SessionReader:
     def __init__(self, database: Database) -> None:
         """Read from *database*, which may still be closed."""
         self._database = database
-        self._free = asyncio.Semaphore(MAX_CONCURRENT_STATEMENTS)
-        self._next: _Batch | None = None
+        self._free_statements = asyncio.Semaphore(MAX_CONCURRENT_STATEMENTS)
+        self._next_batch: _Batch | None = None
 
     async def fetch(self, session_id: UUID, account_id: UUID) -> Sequence[Any] | None:
         """Return the account's columns, or None unless the session is live and the account's own.
@@ -75,9 +75,9 @@ class SessionReader:
         The first column is unused. The others have the order of the fields of `Principal`, except
         that the last but one tells whether the last use must be recorded again.
         """
-        batch = self._next
+        batch = self._next_batch
         if batch is None:
-            batch = self._next = _Batch()
+            batch = self._next_batch = _Batch()
             batch.rows = asyncio.create_task(self._read(batch))
         batch.sessions.append(session_id)
         batch.accounts.append(account_id)
@@ -87,14 +87,14 @@ class SessionReader:
 
     async def _read(self, batch: _Batch) -> Rows:
         try:
-            await self._free.acquire()
+            await self._free_statements.acquire()
         finally:
             # The batch is closed here: a read may only answer requests that came before it.
-            self._next = None
+            self._next_batch = None
         try:
             return await self._fetch(batch)
         finally:
-            self._free.release()
+            self._free_statements.release()
 
     async def _fetch(self, batch: _Batch) -> Rows:
         reads = self._database.reads
@@ -118,7 +118,7 @@ class TokenAuthentication:
 
         *on_use* is called with each session whose last use was recorded more than a minute ago.
         """
-        self._fetch = sessions.fetch
+        self._fetch_session = sessions.fetch
         self._tokens = tokens
         self._on_use = on_use
 
@@ -132,7 +132,7 @@ class TokenAuthentication:
         """
         verified = self._tokens.verify(token)
         try:
-            row = await self._fetch(verified.session_id, verified.account_id)
+            row = await self._fetch_session(verified.session_id, verified.account_id)
         except DATABASE_UNAVAILABLE as error:
             raise AccountsUnreachable(retry_after_seconds=1) from error
         if row is None:

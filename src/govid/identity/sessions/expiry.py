@@ -22,7 +22,7 @@ class SessionExpiry:
     use an index, and each run would read every session.
     """
 
-    async def expire_due(self, tx: Transaction, rows: int) -> int:
+    async def expire_due(self, tx: Transaction, limit: int) -> int:
         """Mark at most *rows* expired sessions and emit an event for each."""
         due = (
             select(Session.id)
@@ -31,7 +31,7 @@ class SessionExpiry:
                 func.least(Session.idle_expires_at, Session.absolute_expires_at)
                 <= func.statement_timestamp(),
             )
-            .limit(rows)
+            .limit(limit)
             .with_for_update(key_share=True, skip_locked=True)
             .cte("due")
         )
@@ -46,12 +46,12 @@ class SessionExpiry:
             tx.emit(SessionExpired(account_id=row.account_id, session_id=row.id, timestamp=tx.now))
         return len(expired)
 
-    async def purge_ended(self, tx: Transaction, rows: int) -> int:
+    async def delete_ended(self, tx: Transaction, limit: int) -> int:
         """Delete at most *rows* sessions that ended before the retention, with their tokens."""
         ended = (
             select(Session.id)
             .where(Session.revoked_at < func.statement_timestamp() - ENDED_RETENTION)
-            .limit(rows)
+            .limit(limit)
             .with_for_update(skip_locked=True)
             .cte("ended")
         )
@@ -87,14 +87,14 @@ class LastSeenWriter:
     def __init__(self, database: Database, idle_seconds: int) -> None:
         """Let a used session be idle for another *idle_seconds*."""
         self._database = database
-        self._idle = timedelta(seconds=idle_seconds)
-        self._used: set[UUID] = set()
+        self._idle_seconds = timedelta(seconds=idle_seconds)
+        self._used_sessions: set[UUID] = set()
         self._wakeup = asyncio.Event()
 
     def record_use(self, session_id: UUID) -> None:
         """Queue the session, so that its use is recorded within about a second."""
-        if len(self._used) < MAX_PENDING:
-            self._used.add(session_id)
+        if len(self._used_sessions) < MAX_PENDING:
+            self._used_sessions.add(session_id)
             self._wakeup.set()
 
     async def run(self) -> None:
@@ -107,8 +107,8 @@ class LastSeenWriter:
     async def flush(self) -> None:
         """Write the queued uses; an outage loses them, and the next request queues them again."""
         self._wakeup.clear()
-        used, self._used = self._used, set()
+        used, self._used_sessions = self._used_sessions, set()
         try:
-            await self._database.reads.execute(_RECORD, list(used), self._idle)
+            await self._database.reads.execute(_RECORD, list(used), self._idle_seconds)
         except DATABASE_UNAVAILABLE:
             return

@@ -65,9 +65,9 @@ class SessionIssuer:
     async def issue_refreshable(self, tx: Transaction, account_id: UUID, acr: str) -> IssuedTokens:
         """Create a session with a refresh token; *tx* holds the account's row lock."""
         session = await self._create(tx, account_id, acr, lifetime=self._absolute, idle=self._idle)
-        return await self.renew(tx, session)
+        return await self.renew_tokens(tx, session)
 
-    async def renew(self, tx: Transaction, session: LiveSession) -> IssuedTokens:
+    async def renew_tokens(self, tx: Transaction, session: LiveSession) -> IssuedTokens:
         """Issue the next refresh token of the session; the previous one must be consumed."""
         token = await self._refresh_tokens.issue(
             tx,
@@ -79,12 +79,12 @@ class SessionIssuer:
 
     def build_token_view(self, session: LiveSession) -> TokenView:
         """Return the response with the only token of a session without refresh."""
-        return TokenView(access_token=self._sign(session, self._single_token_seconds))
+        return TokenView(access_token=self._sign_access_token(session, self._single_token_seconds))
 
     def build_grant_view(self, issued: IssuedTokens) -> GrantView:
         """Return the response with the tokens of a refreshable session."""
         return GrantView(
-            access_token=self._sign(issued.session, self._refreshable_token_seconds),
+            access_token=self._sign_access_token(issued.session, self._refreshable_token_seconds),
             expires_in=self._refreshable_token_seconds,
             refresh_token=issued.refresh_token,
             session_id=issued.session.session_id,
@@ -113,7 +113,7 @@ class SessionIssuer:
         )
         return session
 
-    def _sign(self, session: LiveSession, seconds: int) -> str:
+    def _sign_access_token(self, session: LiveSession, seconds: int) -> str:
         return self._tokens.issue(
             account_id=session.account_id,
             session_id=session.session_id,
@@ -176,7 +176,7 @@ class RefreshTokenRotation:
             return None
         if await self._refresh_tokens.consume(tx, token, client_id=client_id):
             await self._sessions.extend_idle(tx, session.session_id, idle=self._idle)
-            return await self._session_issuer.renew(tx, session)
+            return await self._session_issuer.renew_tokens(tx, session)
         if await self._refresh_tokens.was_used(tx, token, client_id=client_id):
             await self._record_reuse(tx, family, client_id)
         return None

@@ -73,7 +73,7 @@ class AccessTokens:
         self._clock = clock
         self._issuer = issuer
         self._lifetime = lifetime
-        self._verified: OrderedDict[bytes, VerifiedToken] = OrderedDict()
+        self._verified_tokens: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
     def issue(
         self,
@@ -119,19 +119,19 @@ class AccessTokens:
             InvalidToken: the token is not valid; the error is the same for every reason.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        verified = self._verified.get(digest)
+        verified = self._verified_tokens.get(digest)
         if verified is None:
-            verified = self._check(token)
+            verified = self._verify_uncached(token)
             self._cache(digest, verified)
         if (
             verified.valid_until <= self._clock.now()
             or self._keyring.find_key(verified.kid) is None
         ):
-            self._verified.pop(digest, None)
+            self._verified_tokens.pop(digest, None)
             raise InvalidToken
         return verified
 
-    def _check(self, token: str) -> VerifiedToken:
+    def _verify_uncached(self, token: str) -> VerifiedToken:
         try:
             parts = jws.parse_token(token)
             if parts.header.keys() != _HEADER or parts.header["typ"] != TYPE:
@@ -162,6 +162,6 @@ class AccessTokens:
         )
 
     def _cache(self, digest: bytes, verified: VerifiedToken) -> None:
-        if len(self._verified) >= MAX_CACHED:
-            self._verified.popitem(last=False)
-        self._verified[digest] = verified
+        if len(self._verified_tokens) >= MAX_CACHED:
+            self._verified_tokens.popitem(last=False)
+        self._verified_tokens[digest] = verified

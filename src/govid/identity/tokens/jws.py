@@ -40,7 +40,8 @@ def parse_token(token: str) -> JwsParts:
     claims, _, signature = rest.partition(".")
     decode_base64url(signature)
     return JwsParts(
-        header=_object(decode_base64url(header)), claims=_object(decode_base64url(claims))
+        header=_parse_object(decode_base64url(header)),
+        claims=_parse_object(decode_base64url(claims)),
     )
 
 
@@ -63,9 +64,11 @@ def decode_base64url(text: str) -> bytes:
     return raw
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def _parse_object(raw: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(raw.decode(), object_pairs_hook=_members, parse_constant=_no_constant)
+        value = json.loads(
+            raw.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise MalformedToken("not JSON") from error
     if not isinstance(value, dict):
@@ -73,12 +76,12 @@ def _object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise MalformedToken("a member occurs twice")
     return members
 
 
-def _no_constant(_: str) -> None:
+def _refuse_constant(_: str) -> None:
     raise MalformedToken("NaN and Infinity are not JSON")

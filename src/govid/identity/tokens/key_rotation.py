@@ -45,7 +45,7 @@ class KeyRotation:
     """Rotates signing keys: publish, activate, retire."""
 
     def __init__(
-        self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeyRepository
+        self, settings: IdentitySettings, uow: UnitOfWork, signing_keys: SigningKeyRepository
     ) -> None:
         """Use the durations of *settings*, which have safe minimums, for each step."""
         self._can_rotate = settings.algorithm == ES256
@@ -53,12 +53,12 @@ class KeyRotation:
         self._verify_time = timedelta(seconds=settings.key_retention_seconds)
         self._cipher = SigningKeyCipher.from_settings(settings)
         self._uow = uow
-        self._stored = stored
+        self._signing_keys = signing_keys
 
     async def fetch_states(self, context: OperationContext) -> Sequence[KeyState]:
         """Return the state of every key, including retired ones, the oldest first."""
         async with self._uow.begin(context) as tx:
-            return await self._stored.fetch_states(tx)
+            return await self._signing_keys.fetch_states(tx)
 
     async def rotate(
         self, request: RotationRequest, context: OperationContext, *, immediately: bool = False
@@ -76,10 +76,10 @@ class KeyRotation:
             raise RotationConflict("HS256 signs with GOVID_SECRET_KEY: change that setting instead")
         fresh = generate_signing_key()
         async with self._uow.begin(context) as tx:
-            await self._stored.lock_states(tx)
+            await self._signing_keys.lock_states(tx)
             await self._check_cipher(tx)
             encrypted = self._cipher.encrypt(fresh) if self._cipher else fresh
-            if await self._stored.insert_next(
+            if await self._signing_keys.insert_next(
                 tx, encrypted, ES256, activate_after=self._publish_time
             ):
                 _emit_rotated(tx, fresh.kid, "published", request)
@@ -88,8 +88,8 @@ class KeyRotation:
                     "the next key is already published: `govid keys list` shows when it will sign"
                 )
             if immediately:
-                await self._switch(tx, request)
-            published = await self._stored.fetch_published(tx, ES256)
+                await self._activate_next(tx, request)
+            published = await self._signing_keys.fetch_published(tx, ES256)
         return published[0].kid if immediately else fresh.kid
 
     async def retire(self, kid: str, request: RotationRequest, context: OperationContext) -> None:
@@ -99,9 +99,9 @@ class KeyRotation:
             RotationConflict: the key does not exist, signs, or is retired.
         """
         async with self._uow.begin(context) as tx:
-            await self._stored.lock_states(tx)
-            _require_retirable(kid, await self._stored.fetch_states(tx))
-            await self._stored.retire(tx, kid)
+            await self._signing_keys.lock_states(tx)
+            _require_retirable(kid, await self._signing_keys.fetch_states(tx))
+            await self._signing_keys.retire(tx, kid)
             _emit_rotated(tx, kid, "retired", request)
 
     async def check_retirable(self, kid: str, context: OperationContext) -> None:
@@ -115,20 +115,20 @@ class KeyRotation:
     async def run_due(self, context: OperationContext) -> None:
         """Run the due steps, unless another process has run them."""
         async with self._uow.begin(context) as tx:
-            if not any(key.is_due for key in await self._stored.fetch_published(tx, ES256)):
+            if not any(key.is_due for key in await self._signing_keys.fetch_published(tx, ES256)):
                 return
-            await self._stored.lock_states(tx)
-            for key in await self._stored.fetch_published(tx, ES256):
+            await self._signing_keys.lock_states(tx)
+            for key in await self._signing_keys.fetch_published(tx, ES256):
                 if key.is_due and key.state == "next":
-                    await self._switch(tx, None)
+                    await self._activate_next(tx, None)
                 elif key.is_due and key.state == "retiring":
-                    await self._stored.retire(tx, key.kid)
+                    await self._signing_keys.retire(tx, key.kid)
                     _emit_rotated(tx, key.kid, "retired", None)
 
-    async def _switch(self, tx: Transaction, request: RotationRequest | None) -> None:
+    async def _activate_next(self, tx: Transaction, request: RotationRequest | None) -> None:
         """Activate the next key instead of the active one."""
-        old = await self._stored.start_retiring(tx, ES256, retire_after=self._verify_time)
-        new = await self._stored.activate_next(tx, ES256)
+        old = await self._signing_keys.start_retiring(tx, ES256, retire_after=self._verify_time)
+        new = await self._signing_keys.activate_next(tx, ES256)
         if new is not None:
             _emit_rotated(tx, new, "activated", request)
         if old is not None:
@@ -136,7 +136,7 @@ class KeyRotation:
 
     async def _check_cipher(self, tx: Transaction) -> None:
         """Refuse to store a key that the running processes could not decrypt."""
-        active = await self._stored.fetch_active(tx, ES256)
+        active = await self._signing_keys.fetch_active(tx, ES256)
         if active is None or not active.sealed:
             return
         if self._cipher is None:
@@ -170,7 +170,9 @@ def _emit_rotated(tx: Transaction, kid: str, step: str, request: RotationRequest
 
 
 RETRY_SECONDS = 1.0
-_CAUSE = OperationContext(correlation_id="identity.keys", actor=Actor(kind="module", id="identity"))
+_CONTEXT = OperationContext(
+    correlation_id="identity.keys", actor=Actor(kind="module", id="identity")
+)
 
 
 class KeyRotationWorker:
@@ -195,5 +197,5 @@ class KeyRotationWorker:
 
     async def check(self) -> None:
         """Run the due rotation steps, then reload the keys."""
-        await self._rotation.run_due(_CAUSE)
+        await self._rotation.run_due(_CONTEXT)
         await self._keyring.load()

@@ -54,8 +54,8 @@ class SigningKeyCipher:
 
     def encrypt(self, key: StoredKey) -> StoredKey:
         """Return *key* with its private key encrypted and bound to the key id."""
-        sealed = self.cipher.encrypt(key.private_key, key.kid.encode())
-        return msgspec.structs.replace(key, private_key=sealed, sealed=True)
+        ciphertext = self.cipher.encrypt(key.private_key, key.kid.encode())
+        return msgspec.structs.replace(key, private_key=ciphertext, sealed=True)
 
     def decrypt(self, key: StoredKey) -> StoredKey:
         """Return *key* with its private key decrypted.
@@ -107,7 +107,7 @@ def load_signing_key(key: StoredKey) -> TokenKey:
     private = serialization.load_der_private_key(key.private_key, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
         raise UnreadableKey("the stored signing key is not an elliptic-curve key")
-    return _token_key(key.kid, private.public_key(), signing=private)
+    return _build_token_key(key.kid, private.public_key(), signing=private)
 
 
 def load_public_key(key: PublishedKey) -> TokenKey:
@@ -115,7 +115,7 @@ def load_public_key(key: PublishedKey) -> TokenKey:
     loaded = serialization.load_der_public_key(key.public_key)
     if not isinstance(loaded, ec.EllipticCurvePublicKey):
         raise UnreadableKey("a stored public key is not an elliptic-curve key")
-    return _token_key(key.kid, loaded, signing=None)
+    return _build_token_key(key.kid, loaded, signing=None)
 
 
 def load_shared_secret(secret: bytes) -> TokenKey:
@@ -143,7 +143,7 @@ def thumbprint(jwk: dict[str, str]) -> str:
     return jws.encode_base64url(hashlib.sha256(required).digest())
 
 
-def _token_key(kid: str, verifying: ec.EllipticCurvePublicKey, *, signing: Any) -> TokenKey:
+def _build_token_key(kid: str, verifying: ec.EllipticCurvePublicKey, *, signing: Any) -> TokenKey:
     return TokenKey(
         kid=kid,
         algorithm="ES256",
@@ -163,17 +163,17 @@ class Keyring:
     """Finds keys by id. It is empty until `load`, so that no token is accepted before."""
 
     def __init__(
-        self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeyRepository
+        self, settings: IdentitySettings, uow: UnitOfWork, signing_keys: SigningKeyRepository
     ) -> None:
         """Use the secret of *settings* for HS256, otherwise the keys in *stored*."""
         if settings.algorithm == HS256 and not settings.secret_key:
             raise ValueError("HS256 needs a secret key")
-        self._shared = settings.secret_key if settings.algorithm == HS256 else None
+        self._shared_secret = settings.secret_key if settings.algorithm == HS256 else None
         self._cipher = SigningKeyCipher.from_settings(settings)
         self._uow = uow
-        self._stored = stored
+        self._signing_keys = signing_keys
         self._signing: TokenKey | None = None
-        self._live: dict[str, TokenKey] = {}
+        self._accepted_keys: dict[str, TokenKey] = {}
         self._jwks = b'{"keys":[]}'
 
     async def load(self) -> None:
@@ -182,15 +182,15 @@ class Keyring:
         Raises:
             UnreadableKey: the signing key is encrypted and cannot be decrypted.
         """
-        if self._shared:
-            self.replace_keys(load_shared_secret(self._shared))
+        if self._shared_secret:
+            self.replace_keys(load_shared_secret(self._shared_secret))
             return
         async with self._uow.begin(_START) as tx:
-            active = await self._active(tx)
-            published = await self._stored.fetch_published(tx, ES256)
+            active = await self._load_active(tx)
+            published = await self._signing_keys.fetch_published(tx, ES256)
         signing = self._signing
         if signing is None or signing.kid != active.kid:
-            signing = load_signing_key(self._decrypted(active))
+            signing = load_signing_key(self._decrypt_key(active))
         self.replace_keys(
             signing, [load_public_key(key) for key in published if key.kid != signing.kid]
         )
@@ -199,7 +199,7 @@ class Keyring:
         """Sign with *signing* from now on; verify with it and *others* only."""
         live = (signing, *others)
         self._signing = signing
-        self._live = {key.kid: key for key in live}
+        self._accepted_keys = {key.kid: key for key in live}
         shown = [key.jwk for key in live if key.jwk is not None]
         self._jwks = msgspec.json.encode({"keys": shown})
 
@@ -212,29 +212,29 @@ class Keyring:
 
     def find_key(self, kid: object) -> TokenKey | None:
         """Return the key with the id *kid*, which may be any JSON value."""
-        return self._live.get(kid) if isinstance(kid, str) else None
+        return self._accepted_keys.get(kid) if isinstance(kid, str) else None
 
     def encode_jwks(self) -> bytes:
         """Return the public keys as a JSON Web Key Set."""
         return self._jwks
 
-    async def _active(self, tx: Transaction) -> StoredKey:
-        stored = await self._stored.fetch_active(tx, ES256)
+    async def _load_active(self, tx: Transaction) -> StoredKey:
+        stored = await self._signing_keys.fetch_active(tx, ES256)
         if stored is None:
             fresh = generate_signing_key()
-            await self._stored.insert_active(
+            await self._signing_keys.insert_active(
                 tx, self._cipher.encrypt(fresh) if self._cipher else fresh, ES256
             )
             # Read again, because another replica may have inserted a key first.
-            stored = await self._stored.fetch_active(tx, ES256)
+            stored = await self._signing_keys.fetch_active(tx, ES256)
         if stored is None:
             raise UnreadableKey("there is no signing key and none could be stored")
         if not stored.sealed and self._cipher:
             # Stored before this deployment had an encryption key.
-            await self._stored.store_encrypted(tx, self._cipher.encrypt(stored))
+            await self._signing_keys.store_encrypted(tx, self._cipher.encrypt(stored))
         return stored
 
-    def _decrypted(self, stored: StoredKey) -> StoredKey:
+    def _decrypt_key(self, stored: StoredKey) -> StoredKey:
         if not stored.sealed:
             return stored
         if self._cipher is None:

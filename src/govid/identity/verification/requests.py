@@ -31,7 +31,7 @@ from govid.identity.repository.accounts import AccountRepository
 from govid.identity.repository.claimed_facts import ClaimedFactsRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.schemas import UserView, Verify
-from govid.identity.validation import claimed_facts
+from govid.identity.validation import validate_claimed_facts
 
 
 class VerificationRequests:
@@ -118,12 +118,12 @@ class VerificationRetry:
         uow: UnitOfWork,
         account_status: AccountStatusRepository,
         accounts: AccountRepository,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         attempts: VerificationAttemptRepository,
         verification_requests: VerificationRequests,
-        counters: QuotaCounters,
+        quotas: QuotaCounters,
         *,
-        most_per_hour: int,
+        max_per_hour: int,
     ) -> None:
         """Store claimed facts in *facts* and emit requests through *verification_requests*.
 
@@ -132,11 +132,11 @@ class VerificationRetry:
         self._uow = uow
         self._account_status = account_status
         self._accounts = accounts
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._attempts = attempts
         self._verification_requests = verification_requests
-        self._counters = counters
-        self._most_per_hour = most_per_hour
+        self._quotas = quotas
+        self._max_per_hour = max_per_hour
 
     async def start(
         self, request: Verify, principal: Principal, context: OperationContext
@@ -151,10 +151,10 @@ class VerificationRetry:
             AttemptsExhausted: both attempts are used; no department is called.
             RateExceeded: the account has requested verification too often in this hour.
         """
-        facts = claimed_facts(request, identifier_type=principal.identifier_type)
+        facts = validate_claimed_facts(request, identifier_type=principal.identifier_type)
         if facts is None:
             raise InvalidRequest.for_field("familyName", "is needed", "missing")
-        await self._count(principal, context)
+        await self._count_request(principal, context)
         async with self._uow.begin(context) as tx:
             holder = await self._account_status.lock_account(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:
@@ -167,7 +167,7 @@ class VerificationRetry:
                 raise VerifiedAlready
             if await self._attempts.find_open(tx, holder.account_id) is not None:
                 raise VerificationUnderWay
-            await self._facts.save(tx, holder.account_id, facts)
+            await self._claimed_facts.save(tx, holder.account_id, facts)
             if not await self._verification_requests.submit(
                 tx, holder.account_id, holder.identifier_type, holder.identifier_value
             ):
@@ -181,17 +181,17 @@ class VerificationRetry:
             updated_at=changed_at,
         )
 
-    async def _count(self, principal: Principal, context: OperationContext) -> None:
+    async def _count_request(self, principal: Principal, context: OperationContext) -> None:
         """Count the request in a separate transaction, so that a rejected request counts too."""
-        if not self._most_per_hour:
+        if not self._max_per_hour:
             return
         async with self._uow.begin(context) as tx:
-            await self._counters.consume_or_raise(
+            await self._quotas.consume_or_raise(
                 tx,
                 QuotaRule(
                     kind="verifications",
                     bucket=str(principal.account_id),
-                    limit=self._most_per_hour,
+                    limit=self._max_per_hour,
                     seconds=HOUR_SECONDS,
                 ),
             )

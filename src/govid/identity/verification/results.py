@@ -39,7 +39,7 @@ class EvidenceStore:
     def __init__(
         self,
         attempts: VerificationAttemptRepository,
-        facts: ClaimedFactsRepository,
+        claimed_facts: ClaimedFactsRepository,
         account_status: AccountStatusRepository,
         life_events: LifeEventRepository,
     ) -> None:
@@ -48,33 +48,33 @@ class EvidenceStore:
         *life_events* opens reviews.
         """
         self._attempts = attempts
-        self._facts = facts
+        self._claimed_facts = claimed_facts
         self._account_status = account_status
         self._life_events = life_events
 
-    async def save(self, tx: Transaction, found: EvidenceGathered) -> None:
+    async def save(self, tx: Transaction, evidence: EvidenceGathered) -> None:
         """Store the evidence. An attempt for which no department was called does not count."""
-        attempt = await self._attempts.find_open(tx, found.account_id)
-        if not await self._attempts.save_evidence(tx, found, attempt):
+        attempt = await self._attempts.find_open(tx, evidence.account_id)
+        if not await self._attempts.save_evidence(tx, evidence, attempt):
             return
-        for indicator in _contra_indicators(found):
-            await self._account_status.add_contra_indicator(tx, found.account_id, indicator)
-        if found.outcome in (DECEASED, RESTRICTED):
-            await self._review(tx, found, attempt)
-        if found.outcome == INSUFFICIENT and attempt is not None:
+        for indicator in _contra_indicators(evidence):
+            await self._account_status.add_contra_indicator(tx, evidence.account_id, indicator)
+        if evidence.outcome in (DECEASED, RESTRICTED):
+            await self._open_review(tx, evidence, attempt)
+        if evidence.outcome == INSUFFICIENT and attempt is not None:
             await self._attempts.record_outcome(tx, attempt.id, INSUFFICIENT)
 
-    async def assess(self, tx: Transaction, answer: VerificationCompleted) -> OpenAttempt | None:
+    async def assess(self, tx: Transaction, result: VerificationCompleted) -> OpenAttempt | None:
         """Return the attempt that *answer* belongs to, with the scores of its evidence."""
-        attempt = await self._attempts.find_open(tx, answer.user_id)
-        if attempt is None or attempt.identifier_type != answer.identifier_type:
+        attempt = await self._attempts.find_open(tx, result.user_id)
+        if attempt is None or attempt.identifier_type != result.identifier_type:
             return None
         return attempt
 
     async def record_result(
         self,
         tx: Transaction,
-        answer: VerificationCompleted,
+        result: VerificationCompleted,
         attempt: OpenAttempt,
         *,
         has_effect: bool,
@@ -87,42 +87,44 @@ class EvidenceStore:
         if not has_effect:
             await self._attempts.record_outcome(tx, attempt.id, WITHOUT_EFFECT)
             return
-        await self._attempts.record_outcome(tx, attempt.id, _attempt_result(answer, attempt))
+        await self._attempts.record_outcome(tx, attempt.id, _attempt_result(result, attempt))
         if not attempt.has_facts:
             return
-        if answer.is_verified and min(attempt.strength, attempt.validity) >= CONFIRMING_SCORE:
-            await self._facts.mark_confirmed(tx, answer.user_id)
+        if result.is_verified and min(attempt.strength, attempt.validity) >= CONFIRMING_SCORE:
+            await self._claimed_facts.mark_confirmed(tx, result.user_id)
         else:
-            await self._facts.delete(tx, [answer.user_id])
+            await self._claimed_facts.delete(tx, [result.user_id])
 
     async def delete_claimed_facts(self, tx: Transaction, account_id: UUID) -> None:
         """Delete the claimed facts, because no department will be asked to verify them."""
-        await self._facts.delete(tx, [account_id])
+        await self._claimed_facts.delete(tx, [account_id])
 
-    async def _review(
-        self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
+    async def _open_review(
+        self, tx: Transaction, evidence: EvidenceGathered, attempt: OpenAttempt | None
     ) -> None:
-        review_id = await self._life_events.open_account_review(tx, found.account_id, found.outcome)
+        review_id = await self._life_events.open_account_review(
+            tx, evidence.account_id, evidence.outcome
+        )
         if review_id is not None:
             tx.emit(
                 ReviewOpened(
-                    notice_id=found.request_id,
-                    account_id=found.account_id,
-                    identifier_type=found.identifier_type,
+                    notice_id=evidence.request_id,
+                    account_id=evidence.account_id,
+                    identifier_type=evidence.identifier_type,
                     identifier_digest=attempt.identifier_digest if attempt else None,
                     timestamp=tx.now,
                     review_id=review_id,
-                    reason=found.outcome,
+                    reason=evidence.outcome,
                 )
             )
 
 
-def _contra_indicators(found: EvidenceGathered) -> Sequence[str]:
-    return (*found.contra_indicators, *((DECEASED,) if found.outcome == DECEASED else ()))
+def _contra_indicators(evidence: EvidenceGathered) -> Sequence[str]:
+    return (*evidence.contra_indicators, *((DECEASED,) if evidence.outcome == DECEASED else ()))
 
 
-def _attempt_result(answer: VerificationCompleted, attempt: OpenAttempt) -> str:
-    if answer.is_verified:
+def _attempt_result(result: VerificationCompleted, attempt: OpenAttempt) -> str:
+    if result.is_verified:
         return "match"
     return DECEASED if attempt.found == DECEASED else "mismatch"
 
@@ -130,7 +132,7 @@ def _attempt_result(answer: VerificationCompleted, attempt: OpenAttempt) -> str:
 VERIFICATION_SUBSCRIBER = "identity.verification"
 ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 
-VerificationAnswer = VerificationCompleted | EvidenceGathered | VerificationRefused
+VerificationEvent = VerificationCompleted | EvidenceGathered | VerificationRefused
 
 
 class VerificationResultHandler:
@@ -145,13 +147,13 @@ class VerificationResultHandler:
         self._accounts = accounts
         self._evidence = evidence
 
-    async def prepare(self, delivery: Delivery[VerificationAnswer]) -> None:
+    async def prepare(self, delivery: Delivery[VerificationEvent]) -> None:
         """Return None: the event contains the result, so there is no input to prepare."""
 
     async def apply(
         self,
         tx: Transaction,
-        delivery: Delivery[VerificationAnswer],
+        delivery: Delivery[VerificationEvent],
         outcome: None,  # noqa: ARG002 - part of the handler interface
     ) -> None:
         """Store evidence, or change the status and emit the event."""
@@ -163,27 +165,27 @@ class VerificationResultHandler:
             case VerificationCompleted() as answer:
                 await self._record_result(tx, answer)
 
-    async def _record_result(self, tx: Transaction, answer: VerificationCompleted) -> None:
-        attempt = await self._evidence.assess(tx, answer)
-        found = attempt if answer.is_verified else None
+    async def _record_result(self, tx: Transaction, result: VerificationCompleted) -> None:
+        attempt = await self._evidence.assess(tx, result)
+        found = attempt if result.is_verified else None
         changed = await self._accounts.record_verification(
             tx,
-            answer.user_id,
-            answer.identifier_type,
-            status=AccountStatus.VERIFIED if answer.is_verified else AccountStatus.FAILED,
+            result.user_id,
+            result.identifier_type,
+            status=AccountStatus.VERIFIED if result.is_verified else AccountStatus.FAILED,
             strength=found.strength if found else 0,
             validity=found.validity if found else 0,
         )
         if attempt is not None:
-            await self._evidence.record_result(tx, answer, attempt, has_effect=changed)
+            await self._evidence.record_result(tx, result, attempt, has_effect=changed)
         if not changed:
             return
-        if answer.is_verified:
-            tx.emit(AccountVerified(account_id=answer.user_id, timestamp=tx.now))
+        if result.is_verified:
+            tx.emit(AccountVerified(account_id=result.user_id, timestamp=tx.now))
         else:
             tx.emit(
                 AccountVerificationFailed(
-                    account_id=answer.user_id, reason=answer.error, timestamp=tx.now
+                    account_id=result.user_id, reason=result.error, timestamp=tx.now
                 )
             )
 

@@ -62,12 +62,12 @@ class BarsClient:
             ("_include", "Slot:schedule"),
             ("_include", "Schedule:actor:HealthcareService"),
         )
-        answer = await self._get("slots.find", "/Slot", "/Slot", service, query)
-        if not answer.is_success:
-            bars_responses.raise_refusal(answer)
+        response = await self._send_get("slots.find", "/Slot", "/Slot", service, query)
+        if not response.is_success:
+            bars_responses.raise_refusal(response)
         slots = [
-            bars_responses.parse_slot(answer, one, service)
-            for one in bars_responses.bundle_resources(answer, "Slot")
+            bars_responses.parse_slot(response, one, service)
+            for one in bars_responses.bundle_resources(response, "Slot")
             if one.get("status") == "free"
         ]
         return [one for one in slots if since <= one.start < one.end <= until]
@@ -78,16 +78,18 @@ class BarsClient:
         After a conflict the appointment is read: the response to an earlier message may be lost.
         """
         service = order.slots[0].service
-        answer = await self._send("new", bars_messages.build_appointment(order), service, order)
-        if answer.status != HTTPStatus.CONFLICT:
-            return self._checked(
-                answer, bars_responses.parse_message_response(answer, service), order
+        response = await self._send_message(
+            "new", bars_messages.build_appointment(order), service, order
+        )
+        if response.status != HTTPStatus.CONFLICT:
+            return self._require_same_appointment(
+                response, bars_responses.parse_message_response(response, service), order
             )
         try:
-            answer, found = await self._fetch_appointment(service, order.id)
+            response, found = await self._fetch_appointment(service, order.id)
         except UnknownAppointment:
             raise SlotGone from None
-        return self._checked(answer, found, order)
+        return self._require_same_appointment(response, found, order)
 
     async def fetch_appointment(self, service: str, appointment_id: str) -> PracticeAppointment:
         """Return an appointment of the practice."""
@@ -98,33 +100,36 @@ class BarsClient:
         self, service: str, appointment_id: str
     ) -> tuple[UpstreamResponse, PracticeAppointment]:
         path = f"/Appointment/{appointment_id}"
-        answer = await self._get("appointment.read", _ONE, path, service)
-        if answer.status == HTTPStatus.NOT_FOUND and "REC_NOT_FOUND" in bars_responses.error_codes(
-            answer
+        response = await self._send_get("appointment.read", _ONE, path, service)
+        if (
+            response.status == HTTPStatus.NOT_FOUND
+            and "REC_NOT_FOUND" in bars_responses.error_codes(response)
         ):
             raise UnknownAppointment
-        if not answer.is_success:
-            bars_responses.raise_refusal(answer)
-        found = bars_responses.parse_appointment(answer, answer.decode(dict[str, Any]), service)
+        if not response.is_success:
+            bars_responses.raise_refusal(response)
+        found = bars_responses.parse_appointment(response, response.decode(dict[str, Any]), service)
         if found.id != appointment_id:
             self._api.client.reject_other_subject()
-        return answer, found
+        return response, found
 
     async def fetch_for_patient(
         self, service: str, nhs_number: str
     ) -> Sequence[PracticeAppointment]:
         """Return all appointments of a patient."""
         query = (("patient:identifier", f"{NUMBER_SYSTEM}|{nhs_number}"),)
-        answer = await self._get("appointment.list", "/Appointment", "/Appointment", service, query)
-        if not answer.is_success:
-            bars_responses.raise_refusal(answer)
+        response = await self._send_get(
+            "appointment.list", "/Appointment", "/Appointment", service, query
+        )
+        if not response.is_success:
+            bars_responses.raise_refusal(response)
         found = [
-            bars_responses.parse_appointment(answer, one, service)
-            for one in bars_responses.bundle_resources(answer, "Appointment")
+            bars_responses.parse_appointment(response, one, service)
+            for one in bars_responses.bundle_resources(response, "Appointment")
         ]
         if not all(
             bars_responses.is_same_appointment(
-                answer, one, appointment_id=one.id, patient=nhs_number
+                response, one, appointment_id=one.id, patient=nhs_number
             )
             for one in found
         ):
@@ -138,35 +143,40 @@ class BarsClient:
         order = structs.replace(order, id=appointment.id)
         wanted = bars_messages.build_appointment(order)
         wanted["meta"] = appointment.resource.get("meta", {})
-        answer = await self._send("update", wanted, appointment.service, order)
-        if answer.status != HTTPStatus.CONFLICT:
-            return self._checked(
-                answer, bars_responses.parse_message_response(answer, appointment.service), order
+        response = await self._send_message("update", wanted, appointment.service, order)
+        if response.status != HTTPStatus.CONFLICT:
+            return self._require_same_appointment(
+                response,
+                bars_responses.parse_message_response(response, appointment.service),
+                order,
             )
-        return await self._after_conflict(answer, appointment, SlotGone())
+        return await self._resolve_conflict(response, appointment, SlotGone())
 
     async def cancel(self, appointment: PracticeAppointment) -> PracticeAppointment:
         """Cancel *appointment* in the version that was read."""
         wanted = {**appointment.resource, "status": "cancelled"}
-        answer = await self._send("delete", wanted, appointment.service)
-        if answer.status != HTTPStatus.CONFLICT:
-            found = bars_responses.parse_message_response(answer, appointment.service)
+        response = await self._send_message("delete", wanted, appointment.service)
+        if response.status != HTTPStatus.CONFLICT:
+            found = bars_responses.parse_message_response(response, appointment.service)
             if found.id != appointment.id:
                 self._api.client.reject_other_subject()
             return found
-        return await self._after_conflict(answer, appointment, AppointmentChanged())
+        return await self._resolve_conflict(response, appointment, AppointmentChanged())
 
-    async def _after_conflict(
-        self, answer: UpstreamResponse, appointment: PracticeAppointment, otherwise: Exception
+    async def _resolve_conflict(
+        self,
+        response: UpstreamResponse,
+        appointment: PracticeAppointment,
+        conflict_error: Exception,
     ) -> PracticeAppointment:
         """Distinguish a repeated message from an appointment that has changed meanwhile."""
         found = await self.fetch_appointment(appointment.service, appointment.id)
-        if "duplicate" in bars_responses.issue_types(answer):
+        if "duplicate" in bars_responses.issue_types(response):
             return found
-        raise otherwise if found.version == appointment.version else AppointmentChanged
+        raise conflict_error if found.version == appointment.version else AppointmentChanged
 
-    def _checked(
-        self, answer: UpstreamResponse, found: PracticeAppointment, order: BookingOrder
+    def _require_same_appointment(
+        self, response: UpstreamResponse, found: PracticeAppointment, order: BookingOrder
     ) -> PracticeAppointment:
         """Return *found* if it matches *order*.
 
@@ -175,12 +185,12 @@ class BarsClient:
         """
         when = (order.slots[0].start, order.slots[-1].end)
         if not bars_responses.is_same_appointment(
-            answer, found, appointment_id=order.id, patient=order.patient, when=when
+            response, found, appointment_id=order.id, patient=order.patient, when=when
         ):
             self._api.client.reject_other_subject()
         return found
 
-    async def _send(
+    async def _send_message(
         self,
         reason: str,
         resource: Mapping[str, Any],
@@ -197,13 +207,13 @@ class BarsClient:
         )
         return await self._api.request(
             structs.replace(
-                self._request(f"appointment.{reason}", _PROCESS, _PROCESS, service),
+                self._build_request(f"appointment.{reason}", _PROCESS, _PROCESS, service),
                 method="POST",
                 body=message.encode(self._clock.now()),
             )
         )
 
-    async def _get(
+    async def _send_get(
         self,
         operation: str,
         route: str,
@@ -211,10 +221,12 @@ class BarsClient:
         service: str,
         query: Sequence[tuple[str, str]] = (),
     ) -> UpstreamResponse:
-        call = self._request(operation, route, path, service)
-        return await self._api.request(structs.replace(call, query=query))
+        request = self._build_request(operation, route, path, service)
+        return await self._api.request(structs.replace(request, query=query))
 
-    def _request(self, operation: str, route: str, path: str, service: str) -> UpstreamRequest:
+    def _build_request(
+        self, operation: str, route: str, path: str, service: str
+    ) -> UpstreamRequest:
         return UpstreamRequest(
             operation=operation,
             method="GET",

@@ -27,15 +27,15 @@ class BookingSender(msgspec.Struct, frozen=True, kw_only=True):
     `ods` is the organisation's code, `endpoint` its number in the Directory of Services.
     """
 
-    ods: str
+    ods_code: str
     endpoint: str
 
 
-def build_organisation(ods: str) -> dict[str, Any]:
+def build_organisation(ods_code: str) -> dict[str, Any]:
     """Return the `Organization` resource with the code *ods*."""
     return {
         "resourceType": "Organization",
-        "identifier": [{"system": _ODS_SYSTEM, "value": ods}],
+        "identifier": [{"system": _ODS_SYSTEM, "value": ods_code}],
     }
 
 
@@ -57,15 +57,15 @@ Resource = Mapping[str, Any]
 
 def encode_target(service: str) -> str:
     """Return the header value that addresses the practice *service*."""
-    return _encoded({"system": SERVICE_SYSTEM, "value": service})
+    return _encode_resource({"system": SERVICE_SYSTEM, "value": service})
 
 
 def build_headers(sender: BookingSender) -> dict[str, str]:
     """Return the headers that identify the sender and its software."""
     software = {"resourceType": "Device", "deviceName": [{"name": "govid", "type": "model-name"}]}
     return {
-        "NHSD-End-User-Organisation": _encoded(build_organisation(sender.ods)),
-        "NHSD-Requesting-Software": _encoded(software),
+        "NHSD-End-User-Organisation": _encode_resource(build_organisation(sender.ods_code)),
+        "NHSD-Requesting-Software": _encode_resource(software),
     }
 
 
@@ -113,11 +113,11 @@ class BookingMessage(RedactedStruct, frozen=True, kw_only=True):
         """Return the Bundle. Its id is derived from its content, so a repeated message keeps it."""
         focus = _urn(self.resource["id"])
         entries = [
-            (_urn(self._id()), self._header(focus)),
+            (_urn(self._message_id()), self._build_header(focus)),
             (focus, self._with_bundle_references()),
             *(self._booking_entries(self.order) if self.order is not None else ()),
             *self._receiver_entries(),
-            (self._urn("sender"), build_organisation(self.sender.ods)),
+            (self._urn("sender"), build_organisation(self.sender.ods_code)),
         ]
         return msgspec.json.encode(
             {
@@ -152,7 +152,7 @@ class BookingMessage(RedactedStruct, frozen=True, kw_only=True):
             return ()
         return ((self._urn("receiver"), build_organisation(self.receiver)),)
 
-    def _header(self, focus: str) -> Resource:
+    def _build_header(self, focus: str) -> Resource:
         receiver = [{"reference": url} for url, _ in self._receiver_entries()]
         return {
             "resourceType": "MessageHeader",
@@ -179,16 +179,16 @@ class BookingMessage(RedactedStruct, frozen=True, kw_only=True):
         }
         where = self._urn("schedule")
         return (
-            *((self._urn(one.id), _busy_slot(one, where)) for one in order.slots),
+            *((self._urn(one.id), _build_busy_slot(one, where)) for one in order.slots),
             (where, build_schedule(self.service)),
             (self._urn("patient"), patient),
         )
 
-    def _id(self) -> str:
+    def _message_id(self) -> str:
         return str(uuid5(NAMESPACE_OID, msgspec.json.encode([self.reason, self.resource]).decode()))
 
     def _urn(self, part: str) -> str:
-        return _urn(str(uuid5(NAMESPACE_OID, f"{self._id()} {part}")))
+        return _urn(str(uuid5(NAMESPACE_OID, f"{self._message_id()} {part}")))
 
 
 def format_time(when: datetime) -> str:
@@ -196,7 +196,7 @@ def format_time(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _busy_slot(slot: FreeSlot, where: str) -> Resource:
+def _build_busy_slot(slot: FreeSlot, where: str) -> Resource:
     return {
         "resourceType": "Slot",
         "id": slot.id,
@@ -215,5 +215,5 @@ def _urn(uuid: object) -> str:
     return f"urn:uuid:{uuid}"
 
 
-def _encoded(resource: Resource) -> str:
+def _encode_resource(resource: Resource) -> str:
     return b64encode(msgspec.json.encode(resource)).decode()

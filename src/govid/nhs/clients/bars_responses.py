@@ -28,37 +28,37 @@ STATUS_BY_CODE: Mapping[str, AppointmentStatus] = {
 Interval = tuple[datetime, datetime]
 
 
-def parse_message_response(answer: UpstreamResponse, service: str) -> PracticeAppointment:
+def parse_message_response(response: UpstreamResponse, service: str) -> PracticeAppointment:
     """Return the appointment in the response to a message.
 
     Raises:
         PracticeRuleBroken: the request breaks a rule of the practice.
         Unusable: the response is unusable.
     """
-    if not answer.is_success:
-        raise_refusal(answer)
-    found = bundle_resources(answer, "Appointment")
+    if not response.is_success:
+        raise_refusal(response)
+    found = bundle_resources(response, "Appointment")
     if not found:
-        raise UnusableResponse(answer.department, "no appointment")
-    return parse_appointment(answer, found[0], service)
+        raise UnusableResponse(response.department, "no appointment")
+    return parse_appointment(response, found[0], service)
 
 
-def raise_refusal(answer: UpstreamResponse) -> NoReturn:
+def raise_refusal(response: UpstreamResponse) -> NoReturn:
     """Raise the error that matches a refusal.
 
     Raises:
         PracticeRuleBroken: the request breaks a rule of the practice.
         Unusable: the refusal concerns govid itself, or is unknown.
     """
-    if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and any(
-        code.startswith("REC_") for code in error_codes(answer)
+    if response.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and any(
+        code.startswith("REC_") for code in error_codes(response)
     ):
         raise PracticeRuleBroken
-    raise UnusableResponse(answer.department, f"status {answer.status}")
+    raise UnusableResponse(response.department, f"status {response.status}")
 
 
 def parse_appointment(
-    answer: UpstreamResponse, resource: Mapping[str, Any], service: str
+    response: UpstreamResponse, resource: Mapping[str, Any], service: str
 ) -> PracticeAppointment:
     """Convert an `Appointment` resource.
 
@@ -67,21 +67,21 @@ def parse_appointment(
     """
     status = STATUS_BY_CODE.get(str(resource.get("status")))
     if status is None or "id" not in resource:
-        raise UnusableResponse(answer.department, "unknown appointment")
+        raise UnusableResponse(response.department, "unknown appointment")
     return PracticeAppointment(
         id=str(resource["id"]),
         service=service,
         status=status,
-        start=_moment(resource.get("start")),
-        end=_moment(resource.get("end")),
-        version=_version(resource),
+        start=_parse_moment(resource.get("start")),
+        end=_parse_moment(resource.get("end")),
+        version=_resource_version(resource),
         resource=resource,
         detail=str(resource["status"]),
     )
 
 
 def is_same_appointment(
-    answer: UpstreamResponse,
+    response: UpstreamResponse,
     found: PracticeAppointment,
     *,
     appointment_id: str,
@@ -92,77 +92,79 @@ def is_same_appointment(
 
     A proposed or cancelled appointment need not have a time.
     """
-    if (found.id, _numbers(answer, found.resource)) != (appointment_id, {patient}):
+    if (found.id, _patient_numbers(response, found.resource)) != (appointment_id, {patient}):
         return False
     has_time = (found.start, found.end) != (None, None)
     needs_time = has_time or found.status is AppointmentStatus.CONFIRMED
     return when is None or not needs_time or (found.start, found.end) == when
 
 
-def parse_slot(answer: UpstreamResponse, resource: Mapping[str, Any], service: str) -> FreeSlot:
+def parse_slot(response: UpstreamResponse, resource: Mapping[str, Any], service: str) -> FreeSlot:
     """Convert a `Slot` resource of *service*.
 
     Raises:
         Unusable: its id, start or end is missing.
     """
-    start, end = _moment(resource.get("start")), _moment(resource.get("end"))
+    start, end = _parse_moment(resource.get("start")), _parse_moment(resource.get("end"))
     if start is None or end is None or "id" not in resource:
-        raise UnusableResponse(answer.department, "unknown slot")
+        raise UnusableResponse(response.department, "unknown slot")
     return FreeSlot(id=str(resource["id"]), service=service, start=start, end=end)
 
 
-def bundle_resources(answer: UpstreamResponse, kind: str) -> list[Mapping[str, Any]]:
+def bundle_resources(response: UpstreamResponse, kind: str) -> list[Mapping[str, Any]]:
     """Return the resources of type *kind* in a Bundle; none if it has no `entry`."""
-    bundle = answer.decode(dict[str, Any])
+    bundle = response.decode(dict[str, Any])
     entries = bundle.get("entry") or []
     if not isinstance(entries, list):
-        raise UnusableResponse(answer.department, "unknown bundle")
+        raise UnusableResponse(response.department, "unknown bundle")
     found = [one.get("resource") for one in entries if isinstance(one, dict)]
     return [one for one in found if isinstance(one, dict) and one.get("resourceType") == kind]
 
 
-def error_codes(answer: UpstreamResponse) -> frozenset[str]:
+def error_codes(response: UpstreamResponse) -> frozenset[str]:
     """Return the NHS error codes of a refusal, such as `REC_CONFLICT`."""
-    return frozenset() if answer.is_success else answer.decode(OperationOutcome).error_codes
+    return frozenset() if response.is_success else response.decode(OperationOutcome).error_codes
 
 
-def issue_types(answer: UpstreamResponse) -> frozenset[str]:
+def issue_types(response: UpstreamResponse) -> frozenset[str]:
     """Return the FHIR issue types of a refusal, such as `duplicate`."""
-    return frozenset() if answer.is_success else answer.decode(OperationOutcome).issue_types
+    return frozenset() if response.is_success else response.decode(OperationOutcome).issue_types
 
 
-def is_token_refusal(answer: UpstreamResponse) -> bool:
+def is_token_refusal(response: UpstreamResponse) -> bool:
     """Tell whether the practice refused the access token."""
-    return answer.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in error_codes(answer)
+    return response.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in error_codes(
+        response
+    )
 
 
-def _numbers(answer: UpstreamResponse, resource: Mapping[str, Any]) -> set[str]:
+def _patient_numbers(response: UpstreamResponse, resource: Mapping[str, Any]) -> set[str]:
     """Return the NHS numbers of the patients in *resource* or in the Bundle around it.
 
     Without an identifier, the number is the end of a reference to a patient.
     """
-    actors = [_object(one, "actor") for one in _list(resource, "participant")]
-    patients = bundle_resources(answer, "Patient")
+    actors = [_object_member(one, "actor") for one in _list_member(resource, "participant")]
+    patients = bundle_resources(response, "Patient")
     identifiers = [
-        *(_object(actor, "identifier") for actor in actors),
-        *(one for patient in patients for one in _list(patient, "identifier")),
+        *(_object_member(actor, "identifier") for actor in actors),
+        *(one for patient in patients for one in _list_member(patient, "identifier")),
     ]
     found = {str(one["value"]) for one in identifiers if one.get("system") == NUMBER_SYSTEM}
     references = [str(actor.get("reference", "")).rpartition("Patient/") for actor in actors]
     return found or {number for _, is_patient, number in references if is_patient}
 
 
-def _list(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def _list_member(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     members = resource.get(name)
     return [one for one in members if isinstance(one, dict)] if isinstance(members, list) else []
 
 
-def _object(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object_member(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     member = resource.get(name)
     return member if isinstance(member, dict) else {}
 
 
-def _moment(text: object) -> datetime | None:
+def _parse_moment(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
@@ -170,7 +172,7 @@ def _moment(text: object) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _version(resource: Mapping[str, Any]) -> str | None:
+def _resource_version(resource: Mapping[str, Any]) -> str | None:
     meta = resource.get("meta")
     version = meta.get("versionId") if isinstance(meta, dict) else None
     return None if version is None else str(version)

@@ -22,11 +22,11 @@ from govid.nhs.clients.bars import BarsClient
 from govid.nhs.clients.bars_messages import BookingSender
 from govid.nhs.clients.interfaces import AppointmentProvider, PatientRegistry, PracticeClient
 from govid.nhs.clients.local import (
+    DisabledAppointmentProvider,
+    DisabledPatientRegistry,
     FormatOnlyVerifier,
     LocalAppointmentProvider,
     LocalPatientRegistry,
-    OffAppointmentProvider,
-    OffPatientRegistry,
 )
 from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
 from govid.nhs.clients.patient_registry import PdsPatientRegistry
@@ -85,7 +85,7 @@ class NhsConnection:
         # Slot searches may use up the rate limit, so a share of it is reserved for verification.
         limiter = self._limiter.with_reserve(RESERVED_FOR_VERIFICATION) if self._limiter else None
         api = self._department.create_client("bars", url, self._policy, limiter)
-        organisations = {one.service: one.ods for one in directory}
+        organisations = {one.service: one.ods_code for one in directory}
         return BarsClient(api, self._tokens, sender, organisations, self._clock)
 
 
@@ -107,7 +107,7 @@ def validate_private_key(pem: bytes) -> bytes:
 
 
 SIMULATED_PRACTICES = tuple(
-    Practice(specialty=specialty, service=number, ods=SIMULATED_ODS)
+    Practice(specialty=specialty, service=number, ods_code=SIMULATED_ODS)
     for number, specialty in SERVICES.items()
 )
 """Practices of the simulated NHS."""
@@ -119,7 +119,7 @@ class Clients(msgspec.Struct, frozen=True, kw_only=True):
     registry: PatientRegistry
     provider: AppointmentProvider | None
     """Decides requests without a slot; None if a free slot is assigned instead."""
-    practices: PracticeClient | None = None
+    practice_client: PracticeClient | None = None
     """Client for slots and appointments; None if there is none."""
     directory: Sequence[Practice] = ()
     """Practices by specialty."""
@@ -144,33 +144,37 @@ def build_clients(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics 
     """
     match settings.registry:
         case "remote":
-            return _remote(settings, clock, metrics)
+            return _build_remote_clients(settings, clock, metrics)
         case "simulator":
-            return _simulated(settings, clock, metrics)
+            return _build_simulated_clients(settings, clock, metrics)
         case "off":
             return Clients(
-                registry=OffPatientRegistry(),
-                provider=OffAppointmentProvider(),
+                registry=DisabledPatientRegistry(),
+                provider=DisabledAppointmentProvider(),
                 takes_bookings=False,
                 state=lambda: "off",
             )
 
 
-def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Clients:
+def _build_remote_clients(
+    settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
+) -> Clients:
     key = validate_private_key(settings.private_key)
     department = Department("nhs", metrics=metrics, refuse_simulators=not settings.may_be_simulated)
     credentials = SigningCredentials(
         client_id=settings.client_id, kid=settings.kid, key=lambda: key
     )
     connection = NhsConnection(
-        department, settings.base_url, credentials, clock, policy=_policy(settings)
+        department, settings.base_url, credentials, clock, policy=_build_policy(settings)
     )
     books = settings.takes_bookings and bool(settings.practices)
-    sender = BookingSender(ods=settings.ods, endpoint=settings.endpoint)
+    sender = BookingSender(ods_code=settings.ods_code, endpoint=settings.endpoint)
     return Clients(
         registry=connection.build_patient_registry(),
-        provider=None if books else OffAppointmentProvider(),
-        practices=connection.build_practice_client(sender, settings.practices) if books else None,
+        provider=None if books else DisabledAppointmentProvider(),
+        practice_client=connection.build_practice_client(sender, settings.practices)
+        if books
+        else None,
         directory=settings.practices if books else (),
         takes_bookings=books,
         own_number_only=True,
@@ -180,7 +184,9 @@ def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
     )
 
 
-def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Clients:
+def _build_simulated_clients(
+    settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
+) -> Clients:
     """Build the same clients on a simulator in this process."""
     simulator = NhsSimulator(
         clock=clock,
@@ -194,16 +200,19 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
     credentials = SigningCredentials(
         client_id=simulator.client_id, kid=simulator.kid, key=lambda: simulator.key.pem
     )
-    connection = NhsConnection(department, BASE_URL, credentials, clock, policy=_policy(settings))
+    connection = NhsConnection(
+        department, BASE_URL, credentials, clock, policy=_build_policy(settings)
+    )
     books = settings.takes_bookings
-    by_form = LocalPatientRegistry(prototype_form=settings.accept_prototype_form)
+    by_format = LocalPatientRegistry(accept_prototype_nhs=settings.accept_prototype_nhs)
     return Clients(
-        registry=FormatOnlyVerifier(connection.build_patient_registry(), by_form),
+        registry=FormatOnlyVerifier(connection.build_patient_registry(), by_format),
         # The API contract accepts requests for any time, which no practice offers.
-        provider=LocalAppointmentProvider(clock) if books else OffAppointmentProvider(),
-        practices=(
+        provider=LocalAppointmentProvider(clock) if books else DisabledAppointmentProvider(),
+        practice_client=(
             connection.build_practice_client(
-                BookingSender(ods=SIMULATED_ODS, endpoint=SIMULATED_ENDPOINT), SIMULATED_PRACTICES
+                BookingSender(ods_code=SIMULATED_ODS, endpoint=SIMULATED_ENDPOINT),
+                SIMULATED_PRACTICES,
             )
             if books
             else None
@@ -217,5 +226,5 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
     )
 
 
-def _policy(settings: NhsSettings) -> RequestPolicy | None:
+def _build_policy(settings: NhsSettings) -> RequestPolicy | None:
     return RequestPolicy() if settings.are_limits_lifted else None

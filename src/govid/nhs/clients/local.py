@@ -29,7 +29,7 @@ _EXCEPTIONS: Mapping[str, VerificationOutcome] = {
 }
 """Published test patients: not found, not found, invalidated, formally deceased."""
 
-FORM_EVIDENCE = Evidence(method="form", strength=1, validity=1)
+FORMAT_EVIDENCE = Evidence(method="form", strength=1, validity=1)
 """Weakest evidence: the number is well-formed."""
 
 _NAMES: Mapping[str, str] = {
@@ -47,22 +47,26 @@ _NAMES: Mapping[str, str] = {
 class LocalPatientRegistry:
     """Registry that verifies every well-formed number."""
 
-    def __init__(self, *, prototype_form: bool) -> None:
+    def __init__(self, *, accept_prototype_nhs: bool) -> None:
         """Accept the prototype's form too, with *prototype_form*."""
-        self._prototype_form = prototype_form
+        self._accept_prototype_nhs = accept_prototype_nhs
 
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Decide by the form of the number; facts are ignored."""
         try:
             number = normalise_identifier(
-                IdentifierType.NHS, claim.nhs_number, prototype_form=self._prototype_form
+                IdentifierType.NHS,
+                claim.nhs_number,
+                accept_prototype_nhs=self._accept_prototype_nhs,
             )
         except ValueError:
-            return VerificationFinding(outcome=VerificationOutcome.MISMATCH, evidence=FORM_EVIDENCE)
+            return VerificationFinding(
+                outcome=VerificationOutcome.MISMATCH, evidence=FORMAT_EVIDENCE
+            )
         name = _NAMES.get(number)
         return VerificationFinding(
             outcome=_EXCEPTIONS.get(number, VerificationOutcome.MATCH),
-            evidence=FORM_EVIDENCE,
+            evidence=FORMAT_EVIDENCE,
             patient=None if name is None else RegisteredPatient(nhs_number=number, name=name),
         )
 
@@ -82,15 +86,15 @@ class FormatOnlyVerifier:
     only, because no registry knows it. All other claims go to the simulated registry.
     """
 
-    def __init__(self, registry: PatientRegistry, by_form: LocalPatientRegistry) -> None:
+    def __init__(self, registry: PatientRegistry, by_format: LocalPatientRegistry) -> None:
         """Use *registry* for claims with facts, and *by_form* for the others."""
         self._registry = registry
-        self._by_form = by_form
+        self._by_format = by_format
 
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Match a claim with facts; check any other by the form of its number."""
         if claim.facts is None or claim.nhs_number[:1].isalpha():
-            return await self._by_form.verify(claim)
+            return await self._by_format.verify(claim)
         return await self._registry.verify(claim)
 
     async def trace(
@@ -122,7 +126,7 @@ class LocalAppointmentProvider:
         )
 
 
-class OffPatientRegistry:
+class DisabledPatientRegistry:
     """Registry that is always unavailable."""
 
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:  # noqa: ARG002 - the interface's
@@ -138,7 +142,7 @@ class OffPatientRegistry:
         return VerificationFinding(outcome=VerificationOutcome.UNAVAILABLE)
 
 
-class OffAppointmentProvider:
+class DisabledAppointmentProvider:
     """Appointment provider that is always unavailable."""
 
     async def book(self, request: AppointmentRequested) -> AppointmentDecision:  # noqa: ARG002 - the interface's

@@ -52,23 +52,23 @@ class SignedJwtTokenClient:
         self._credentials = credentials
         self._clock = clock
 
-    def build_cache(self, seconds: Callable[[], float] = time.monotonic) -> TokenCache:
+    def build_cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
         """Return a token cache that fetches from here; *seconds* is its monotonic clock."""
-        return TokenCache(self._fetch, seconds)
+        return TokenCache(self._fetch, clock)
 
     async def _fetch(self) -> BearerToken:
-        answer = await self._api.request(self._request)
-        if not answer.is_success:
+        response = await self._api.request(self._build_request)
+        if not response.is_success:
             # A refusal always concerns govid's own credentials, never a citizen.
             self._api.breaker.trip()
-            raise CredentialsRejected(answer.department, "assertion refused")
-        return _parse_token(answer)
+            raise CredentialsRejected(response.department, "assertion refused")
+        return _parse_token(response)
 
-    def _request(self) -> UpstreamRequest:
+    def _build_request(self) -> UpstreamRequest:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": self._assertion(),
+            "client_assertion": self._build_assertion(),
         }
         return UpstreamRequest(
             operation="token.get",
@@ -80,7 +80,7 @@ class SignedJwtTokenClient:
             repeatable=True,
         )
 
-    def _assertion(self) -> str:
+    def _build_assertion(self) -> str:
         expires = self._clock.now() + ASSERTION_LIFETIME
         claims = {
             "iss": self._credentials.client_id,
@@ -94,9 +94,9 @@ class SignedJwtTokenClient:
 
 
 def _parse_token(answer: UpstreamResponse) -> BearerToken:
-    response = answer.decode(_TokenResponse)
+    token_response = answer.decode(_TokenResponse)
     try:
-        life = float(response.expires_in)
+        life_seconds = float(token_response.expires_in)
     except ValueError:
-        life = 0.0
-    return BearerToken(value=response.access_token, life_seconds=life)
+        life_seconds = 0.0
+    return BearerToken(value=token_response.access_token, life_seconds=life_seconds)

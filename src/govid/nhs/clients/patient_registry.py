@@ -32,7 +32,7 @@ def compare_facts(facts: ClaimedFacts, record: PatientResource) -> VerificationO
     The result does not reveal which of the facts differs.
     """
     name = record.usual_name
-    if name is None or not (name.family or _given(name)) or not record.birth_date:
+    if name is None or not (name.family or _first_given_name(name)) or not record.birth_date:
         return VerificationOutcome.INCOMPLETE
     if not (
         _has_name(facts, name) and facts.date_of_birth.isoformat().startswith(record.birth_date)
@@ -53,7 +53,7 @@ def exact_birth_date(record: PatientResource) -> date | None:
 
 def _has_name(facts: ClaimedFacts, name: HumanName) -> bool:
     """Compare names. A single name may be recorded as family name or as given name."""
-    given = _given(name)
+    given = _first_given_name(name)
     if facts.given_name is None:
         return not (name.family and given) and is_same_name(name.family or given, facts.family_name)
     return is_same_name(name.family or "", facts.family_name) and is_same_given_name(
@@ -61,7 +61,7 @@ def _has_name(facts: ClaimedFacts, name: HumanName) -> bool:
     )
 
 
-def _given(name: HumanName) -> str:
+def _first_given_name(name: HumanName) -> str:
     """Return the first recorded given name; PDS lists given names one by one, with gaps."""
     return next((one for one in name.given if one), "")
 
@@ -85,25 +85,25 @@ class PdsPatientRegistry:
             return VerificationFinding(outcome=VerificationOutcome.INSUFFICIENT)
         try:
             number = normalise_identifier(
-                IdentifierType.NHS, claim.nhs_number, prototype_form=False
+                IdentifierType.NHS, claim.nhs_number, accept_prototype_nhs=False
             )
         except ValueError:
             # This includes the prototype's form, which the NHS does not know.
-            return _without_match(VerificationOutcome.MISMATCH, READ_METHOD, None)
+            return _finding_without_match(VerificationOutcome.MISMATCH, READ_METHOD, None)
         try:
             record, request_id = await self._pds.fetch_patient(number, claim.correlation_id)
         except (PatientNotFound, RecordInvalidated):
-            return _without_match(VerificationOutcome.MISMATCH, READ_METHOD, None)
+            return _finding_without_match(VerificationOutcome.MISMATCH, READ_METHOD, None)
         except UpstreamFailure as failure:
-            return _failure_finding(failure)
+            return _finding_after_failure(failure)
         finding = _assess(claim.facts, record, READ_METHOD, request_id)
         if record.id != number and finding.outcome is VerificationOutcome.MISMATCH:
             # A superseded number returns the same patient under the new number. The record of
             # another person is a response to a different request and must not be used.
             try:
-                self._pds.refuse_other_subject()
+                self._pds.reject_other_subject()
             except UpstreamFailure as failure:
-                return _failure_finding(failure)
+                return _finding_after_failure(failure)
         return finding
 
     async def trace(
@@ -113,11 +113,11 @@ class PdsPatientRegistry:
         try:
             record, request_id = await self._pds.find_patient(facts, correlation_id)
         except PatientNotFound:
-            return _without_match(VerificationOutcome.MISMATCH, TRACE_METHOD, None)
+            return _finding_without_match(VerificationOutcome.MISMATCH, TRACE_METHOD, None)
         except TooManyMatches:
-            return _without_match(VerificationOutcome.INSUFFICIENT, TRACE_METHOD, None)
+            return _finding_without_match(VerificationOutcome.INSUFFICIENT, TRACE_METHOD, None)
         except UpstreamFailure as failure:
-            return _failure_finding(failure)
+            return _finding_after_failure(failure)
         return _assess(facts, record, TRACE_METHOD, request_id)
 
 
@@ -126,14 +126,14 @@ def _assess(
 ) -> VerificationFinding:
     """Assess what *record* proves about a claim with *facts*."""
     if record.is_restricted:
-        return _without_match(VerificationOutcome.RESTRICTED, method, request_id)
+        return _finding_without_match(VerificationOutcome.RESTRICTED, method, request_id)
     if not record.is_verified:
-        return _without_match(VerificationOutcome.INCOMPLETE, method, request_id)
+        return _finding_without_match(VerificationOutcome.INCOMPLETE, method, request_id)
     outcome = compare_facts(facts, record)
     if outcome is not VerificationOutcome.MATCH:
-        return _without_match(outcome, method, request_id)
+        return _finding_without_match(outcome, method, request_id)
     if record.death_status == FORMAL_DEATH:
-        return _without_match(VerificationOutcome.DECEASED, method, request_id)
+        return _finding_without_match(VerificationOutcome.DECEASED, method, request_id)
     name = record.usual_name
     names = [*(one for one in name.given if one), name.family or ""] if name else []
     return VerificationFinding(
@@ -158,14 +158,14 @@ def _contra_indicators(record: PatientResource) -> tuple[str, ...]:
     return (DEATH_REPORTED,) if record.death_status or record.deceased_date_time else ()
 
 
-def _without_match(
+def _finding_without_match(
     outcome: VerificationOutcome, method: str, request_id: str | None
 ) -> VerificationFinding:
     evidence = Evidence(method=method, strength=0, validity=0, transaction=request_id)
     return VerificationFinding(outcome=outcome, evidence=evidence)
 
 
-def _failure_finding(failure: UpstreamFailure) -> VerificationFinding:
+def _finding_after_failure(failure: UpstreamFailure) -> VerificationFinding:
     if isinstance(failure, CredentialsRejected):
         log.error("department.credentials_rejected", extra={"department": "nhs"})
         return VerificationFinding(outcome=VerificationOutcome.CREDENTIALS_REJECTED)

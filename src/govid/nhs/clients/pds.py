@@ -44,7 +44,7 @@ class PdsClient:
 
     def __init__(self, api: UpstreamClient, tokens: TokenCache) -> None:
         """Send requests by *api* with access tokens from *tokens*."""
-        self._api = AuthorisedClient(api, tokens, _refuses_token)
+        self._api = AuthorisedClient(api, tokens, _is_token_refusal)
 
     async def fetch_patient(
         self, number: str, correlation_id: str | None = None
@@ -58,21 +58,23 @@ class PdsClient:
             RecordInvalidated: its record was withdrawn.
             UpstreamFailure: PDS gave no usable response.
         """
-        call = _request("patient.read", _NUMBER_ROUTE, f"/Patient/{number}", (), correlation_id)
-        answer = await self._api.request(call)
-        if answer.is_success:
-            return answer.decode(PatientResource), _request_id(answer)
-        codes = answer.decode(OperationOutcome).error_codes
-        match answer.status:
+        request = _build_request(
+            "patient.read", _NUMBER_ROUTE, f"/Patient/{number}", (), correlation_id
+        )
+        response = await self._api.request(request)
+        if response.is_success:
+            return response.decode(PatientResource), _request_id(response)
+        codes = response.decode(OperationOutcome).error_codes
+        match response.status:
             case HTTPStatus.NOT_FOUND if "RESOURCE_NOT_FOUND" in codes:
                 raise PatientNotFound
             case HTTPStatus.NOT_FOUND if "INVALIDATED_RESOURCE" in codes:
                 raise RecordInvalidated
             case HTTPStatus.BAD_REQUEST if "INVALID_RESOURCE_ID" in codes:
                 raise PatientNotFound
-        raise UnusableResponse(answer.department, f"status {answer.status}")
+        raise UnusableResponse(response.department, f"status {response.status}")
 
-    def refuse_other_subject(self) -> NoReturn:
+    def reject_other_subject(self) -> NoReturn:
         """Refuse a record that belongs to another person, and log it for the operator.
 
         Raises:
@@ -90,24 +92,26 @@ class PdsClient:
             TooManyMatches: several patients match.
             UpstreamFailure: PDS gave no usable response.
         """
-        call = _request("patient.find", "/Patient", "/Patient", _query(facts), correlation_id)
-        answer = await self._api.request(call)
-        if not answer.is_success:
-            raise UnusableResponse(answer.department, f"status {answer.status}")
-        found = answer.decode(SearchSet | OperationOutcome)  # type: ignore[arg-type]  # a union
+        request = _build_request(
+            "patient.find", "/Patient", "/Patient", _build_query(facts), correlation_id
+        )
+        response = await self._api.request(request)
+        if not response.is_success:
+            raise UnusableResponse(response.department, f"status {response.status}")
+        found = response.decode(SearchSet | OperationOutcome)  # type: ignore[arg-type]  # a union
         match found:
             case OperationOutcome() if "TOO_MANY_MATCHES" in found.error_codes:
                 raise TooManyMatches
             case SearchSet(entry=[one]):
-                return one.resource, _request_id(answer)
+                return one.resource, _request_id(response)
             case SearchSet(entry=[]):
                 raise PatientNotFound
             case SearchSet():
                 raise TooManyMatches
-        raise UnusableResponse(answer.department, "unknown outcome")
+        raise UnusableResponse(response.department, "unknown outcome")
 
 
-def _query(facts: ClaimedFacts) -> Sequence[tuple[str, str]]:
+def _build_query(facts: ClaimedFacts) -> Sequence[tuple[str, str]]:
     """Return the query parameters that the NHS recommends for finding one person.
 
     Only the beginning of given name and postcode is used, because given names are shortened and
@@ -130,7 +134,7 @@ def _prefix(text: str, letters: int) -> str:
     return f"{text[:letters]}*" if len(text) > letters else text
 
 
-def _request(
+def _build_request(
     operation: str,
     route: str,
     path: str,
@@ -154,11 +158,11 @@ def _request(
     )
 
 
-def _refuses_token(answer: UpstreamResponse) -> bool:
-    if answer.status != HTTPStatus.UNAUTHORIZED:
+def _is_token_refusal(response: UpstreamResponse) -> bool:
+    if response.status != HTTPStatus.UNAUTHORIZED:
         return False
-    return "ACCESS_DENIED" in answer.decode(OperationOutcome).error_codes
+    return "ACCESS_DENIED" in response.decode(OperationOutcome).error_codes
 
 
-def _request_id(answer: UpstreamResponse) -> str | None:
-    return answer.headers.get("x-request-id")
+def _request_id(response: UpstreamResponse) -> str | None:
+    return response.headers.get("x-request-id")

@@ -9,10 +9,10 @@ from govid.bus import Transaction
 from govid.nhs.models import Account
 
 
-class Accounts:
+class BlockedAccounts:
     """Rows of accounts and their status; a row is created on first use."""
 
-    async def lock(self, tx: Transaction, account_id: UUID) -> bool:
+    async def lock_and_check(self, tx: Transaction, account_id: UUID) -> bool:
         """Lock the account's row until *tx* ends and tell whether the account is blocked.
 
         With a plain read, a concurrent block and booking would not see each other, and an

@@ -47,19 +47,19 @@ class AppointmentRepository:
     async def find(self, account_id: UUID, appointment_id: UUID) -> Versioned | None:
         """Return the account's own appointment; None if it belongs to another or does not exist."""
         async with self._reads.connect() as connection:
-            found = await connection.execute(_own(account_id, appointment_id))
+            found = await connection.execute(_own_appointment(account_id, appointment_id))
         row = found.one_or_none()
-        return None if row is None else _versioned(row)
+        return None if row is None else _to_versioned(row)
 
     async def lock(
         self, tx: Transaction, account_id: UUID, appointment_id: UUID
     ) -> Versioned | None:
         """Return the account's own appointment and lock its row until *tx* ends."""
-        found = await tx.execute(_own(account_id, appointment_id).with_for_update())
+        found = await tx.execute(_own_appointment(account_id, appointment_id).with_for_update())
         row = found.one_or_none()
-        return None if row is None else _versioned(row)
+        return None if row is None else _to_versioned(row)
 
-    async def list_page(
+    async def fetch_page(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
         """Return up to *limit* of the account's appointments by id, after the id *after*."""
@@ -68,7 +68,7 @@ class AppointmentRepository:
             statement = statement.where(Appointment.id > after)
         async with self._reads.connect() as connection:
             rows = (await connection.execute(limit_page(statement, _TEXT_BYTES, limit))).all()
-        return build_page(rows, _view, limit)
+        return build_page(rows, _to_view, limit)
 
     async def insert_request(
         self, tx: Transaction, account_id: UUID, request: RequestAppointment
@@ -191,7 +191,7 @@ class AppointmentRepository:
             updated_at=tx.now,
             **columns,
         )
-        return _versioned((await tx.execute(statement.returning(*_VERSIONED))).one())
+        return _to_versioned((await tx.execute(statement.returning(*_VERSIONED))).one())
 
     async def _update(self, tx: Transaction, appointment_id: UUID, **columns: Any) -> Versioned:
         statement = (
@@ -199,20 +199,20 @@ class AppointmentRepository:
             .where(Appointment.id == appointment_id)
             .values(updated_at=tx.now, **_CHANGED, **columns)
         )
-        return _versioned((await tx.execute(statement.returning(*_VERSIONED))).one())
+        return _to_versioned((await tx.execute(statement.returning(*_VERSIONED))).one())
 
 
-def _own(account_id: UUID, appointment_id: UUID) -> Any:
+def _own_appointment(account_id: UUID, appointment_id: UUID) -> Any:
     return select(*_VERSIONED).where(
         Appointment.id == appointment_id, Appointment.account_id == account_id
     )
 
 
-def _versioned(row: Row[Any]) -> Versioned:
+def _to_versioned(row: Row[Any]) -> Versioned:
     columns = row._asdict()
     version, service = columns.pop("version"), columns.pop("service")
-    return Versioned(view=_view(columns), version=version, service=service)
+    return Versioned(view=_to_view(columns), version=version, service=service)
 
 
-def _view(columns: dict[str, Any]) -> AppointmentView:
+def _to_view(columns: dict[str, Any]) -> AppointmentView:
     return AppointmentView(**{**columns, "status": AppointmentStatus(columns["status"])})

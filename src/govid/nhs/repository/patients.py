@@ -33,7 +33,7 @@ class PatientRepository:
         """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
-    async def list_page(
+    async def fetch_page(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
         """Return up to *limit* of the account's records by id, after the id *after*."""

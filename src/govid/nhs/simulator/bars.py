@@ -67,15 +67,15 @@ class BarsEndpoints:
 
         @get(f"{BASE_PATH}/Slot")
         async def slots(request: AnyRequest) -> Response[bytes]:
-            return await self._respond(request, self._slots)
+            return await self._respond(request, self._search_slots)
 
         @get(f"{BASE_PATH}/Appointment")
         async def appointments(request: AnyRequest) -> Response[bytes]:
-            return await self._respond(request, self._list)
+            return await self._respond(request, self._list_appointments)
 
         @get(f"{BASE_PATH}/Appointment/{{number:str}}")
         async def one(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
-            return await self._respond(request, lambda _: self._one(number))
+            return await self._respond(request, lambda _: self._get_appointment(number))
 
         @post(f"{BASE_PATH}/$process-message")
         async def message(request: AnyRequest) -> Response[bytes]:
@@ -108,7 +108,7 @@ class BarsEndpoints:
     async def _respond(
         self,
         request: AnyRequest,
-        answer: Callable[[AnyRequest], Awaitable[BarsResponse]],
+        operation: Callable[[AnyRequest], Awaitable[BarsResponse]],
         *,
         allow: str | None = None,
     ) -> Response[bytes]:
@@ -116,7 +116,7 @@ class BarsEndpoints:
         try:
             self._authorise(request)
             check_version(request, allow)
-            status, content, headers = await answer(request)
+            status, content, headers = await operation(request)
         except BookingRuleBroken as refusal:
             error: BarsError = bad_request(refusal.reason)
         except UnknownEntry as refusal:
@@ -139,7 +139,7 @@ class BarsEndpoints:
         check_ids(request)
         check_target(request.headers.get("nhsd-target-identifier"))
 
-    async def _slots(self, request: AnyRequest) -> BarsResponse:
+    async def _search_slots(self, request: AnyRequest) -> BarsResponse:
         query = request.query_params
         bounds = query.getall("start", []) + query.getall("end", [])
         since = parse_bound(bounds, "ge")
@@ -153,16 +153,16 @@ class BarsEndpoints:
             raise bad_request("no such service")
         found = [build_slot(one) for one in self._diary.list_free(service, since, until)]
         more = build_service_resources(service) if found else []
-        return 200, build_searchset([*found, *more], _base(request)), {}
+        return 200, build_searchset([*found, *more], _base_url(request)), {}
 
-    async def _list(self, request: AnyRequest) -> BarsResponse:
+    async def _list_appointments(self, request: AnyRequest) -> BarsResponse:
         system, _, number = unquote(request.query_params.get(_PATIENT, "")).partition("|")
         if not number or not system.endswith("/nhs-number"):
             raise bad_request("a patient identifier is needed")
         found = [build_appointment(one) for one in self._diary.list_for_patient(number)]
-        return 200, build_searchset(found, _base(request)), {}
+        return 200, build_searchset(found, _base_url(request)), {}
 
-    async def _one(self, number: str) -> BarsResponse:
+    async def _get_appointment(self, number: str) -> BarsResponse:
         return _appointment_response(self._diary.get(number))
 
     async def _message(self, request: AnyRequest) -> BarsResponse:
@@ -175,8 +175,8 @@ class BarsEndpoints:
             entry = self._diary.book(parse_booking(resource, number))
         except EntryConflict as refusal:
             raise BarsError(409, "DUPLICATE_REJECTED", "duplicate", refusal.reason) from None
-        where = {"Location": f"{_base(request)}/Appointment/{number}"}
-        return 201, build_appointment(entry), {**where, **_tag(entry)}
+        where = {"Location": f"{_base_url(request)}/Appointment/{number}"}
+        return 201, build_appointment(entry), {**where, **_etag_header(entry)}
 
     async def _change(self, request: AnyRequest, number: str) -> BarsResponse:
         return self._changed(await read_body(request), number, parse_if_match(request))
@@ -198,12 +198,12 @@ class BarsEndpoints:
 
 
 def _appointment_response(entry: DiaryEntry) -> BarsResponse:
-    return 200, build_appointment(entry), _tag(entry)
+    return 200, build_appointment(entry), _etag_header(entry)
 
 
-def _tag(entry: DiaryEntry) -> dict[str, str]:
+def _etag_header(entry: DiaryEntry) -> dict[str, str]:
     return {"ETag": f'W/"{entry.version}"'}
 
 
-def _base(request: AnyRequest) -> str:
+def _base_url(request: AnyRequest) -> str:
     return f"{str(request.base_url).rstrip('/')}{BASE_PATH}"

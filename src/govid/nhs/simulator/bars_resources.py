@@ -87,8 +87,8 @@ def parse_booking(resource: Mapping[str, Any], appointment_id: str) -> DiaryBook
     try:
         return DiaryBooking(
             id=appointment_id,
-            slots=tuple(_id_of(one["reference"]) for one in resource["slot"]),
-            patient=_patient(resource["participant"]),
+            slots=tuple(_last_segment(one["reference"]) for one in resource["slot"]),
+            patient=_parse_patient(resource["participant"]),
             start=parse_time(resource["start"]),
             end=parse_time(resource["end"]),
             description=str(resource.get("description", "")),
@@ -128,17 +128,17 @@ def parse_time(text: str) -> datetime:
     return found
 
 
-def _patient(participants: Sequence[Mapping[str, Any]]) -> str:
+def _parse_patient(participants: Sequence[Mapping[str, Any]]) -> str:
     for one in participants:
         actor = one["actor"]
         if "identifier" in actor:
             return str(actor["identifier"]["value"])
         if str(actor.get("reference", "")).startswith("Patient/"):
-            return _id_of(actor["reference"])
+            return _last_segment(actor["reference"])
     raise KeyError
 
 
-def _id_of(reference: str) -> str:
+def _last_segment(reference: str) -> str:
     return reference.rpartition("/")[2]
 
 

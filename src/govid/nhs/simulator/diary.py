@@ -146,7 +146,7 @@ class Diary:
         """
         if booking.id in self._entries:
             raise EntryConflict("appointment exists")
-        self._check(booking, except_id=None)
+        self._check_booking(booking, except_id=None)
         entry = DiaryEntry(booking=booking, status="booked", version=1, created=self._clock.now())
         self._entries[booking.id] = entry
         return entry
@@ -158,7 +158,7 @@ class Diary:
             DiaryRefusal: it does not exist, has changed since *version*, or cannot be moved there.
         """
         entry = self._get_changeable(booking.id, version)
-        self._check(booking, except_id=booking.id)
+        self._check_booking(booking, except_id=booking.id)
         return self._store(entry, booking=booking)
 
     def cancel(self, booking: DiaryBooking, version: int | None) -> DiaryEntry:
@@ -187,7 +187,7 @@ class Diary:
         self._entries[entry.booking.id] = changed
         return changed
 
-    def _check(self, booking: DiaryBooking, *, except_id: str | None) -> None:
+    def _check_booking(self, booking: DiaryBooking, *, except_id: str | None) -> None:
         slots = [self.find_slot(one) for one in booking.slots]
         known = [one for one in slots if one is not None]
         if not known or len(known) != len(slots):

@@ -115,7 +115,7 @@ class AssertionValidator:
         """Accept assertions of *clients*, given by their ids."""
         self._clients = clients
         self._clock = clock
-        self._seen: dict[tuple[str, str], datetime] = {}
+        self._seen_jtis: dict[tuple[str, str], datetime] = {}
 
     def validate(self, content_type: str, form: Mapping[str, str], url: str) -> str:
         """Return the id of the client that requests a token at *url*.
@@ -142,13 +142,13 @@ class AssertionValidator:
                 f"Invalid 'jti' claim {_HERE} - must be a unique string value such as a GUID"
             )
         moment = self._clock.now()
-        last_use = self._seen.get((claims["iss"], jti))
+        last_use = self._seen_jtis.get((claims["iss"], jti))
         if last_use is not None and moment - last_use < JTI_RETENTION:
             raise _bad_request(f"Non-unique 'jti' claim {_HERE}")
         if claims["exp"] > now + MAX_ASSERTION_SECONDS:
             raise _bad_request(f"Invalid 'exp' claim {_HERE} - more than 5 minutes in future")
         # The `jti` is used from here on, even if a later check fails.
-        self._seen[claims["iss"], jti] = moment
+        self._seen_jtis[claims["iss"], jti] = moment
 
     def _find_client(self, issuer: str) -> OAuthClient:
         client = self._clients.get(issuer)
@@ -261,13 +261,13 @@ class AccessTokenStore:
         """Expire tokens by *clock*."""
         self._clock = clock
         self._expires_at: dict[str, datetime] = {}
-        self.issued = 0
+        self.issued_count = 0
 
     def issue(self, life_seconds: float) -> str:
         """Issue a token."""
         token = secrets.token_urlsafe(21)
         self._expires_at[token] = self._clock.now() + timedelta(seconds=life_seconds)
-        self.issued += 1
+        self.issued_count += 1
         return token
 
     def is_valid(self, token: str) -> bool:
@@ -294,7 +294,7 @@ def build_token_route(
         try:
             assertions.validate(request.headers.get("content-type", ""), form, url)
         except TokenRequestRefused as refusal:
-            return _json(
+            return _json_response(
                 int(refusal.status),
                 {
                     "error": refusal.error,
@@ -302,8 +302,8 @@ def build_token_route(
                     "message_id": f"rrt-{uuid4()}",
                 },
             )
-        lifetime = _lifetime(form.get("_access_token_expiry_ms"))
-        return _json(
+        lifetime = _parse_lifetime(form.get("_access_token_expiry_ms"))
+        return _json_response(
             200,
             {
                 "access_token": tokens.issue(lifetime),
@@ -317,7 +317,7 @@ def build_token_route(
     return token
 
 
-def _lifetime(milliseconds: str | None) -> float:
+def _parse_lifetime(milliseconds: str | None) -> float:
     requested = (
         int(milliseconds) / 1000
         if milliseconds and milliseconds.isdecimal()
@@ -326,5 +326,5 @@ def _lifetime(milliseconds: str | None) -> float:
     return min(requested, TOKEN_LIFETIME_SECONDS)
 
 
-def _json(status: int, content: Mapping[str, str]) -> Response[bytes]:
+def _json_response(status: int, content: Mapping[str, str]) -> Response[bytes]:
     return Response(msgspec.json.encode(content), status_code=status, media_type="application/json")

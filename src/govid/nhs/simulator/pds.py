@@ -72,7 +72,7 @@ class PdsEndpoints:
 
         return [read, find]
 
-    def _respond(self, request: AnyRequest, answer: Any) -> Response[bytes]:
+    def _respond(self, request: AnyRequest, operation: Any) -> Response[bytes]:
         headers = {
             name: value
             for name in MIRRORED_HEADERS
@@ -80,7 +80,7 @@ class PdsEndpoints:
         }
         try:
             self._check_request(request)
-            body, more = answer()
+            body, more = operation()
         except PdsError as error:
             return Response(
                 error.body, status_code=error.status, media_type=error.media_type, headers=headers
@@ -120,7 +120,7 @@ class PdsEndpoints:
 
     def _read(self, request: AnyRequest, number: str) -> tuple[bytes, Mapping[str, str]]:
         try:
-            normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
+            normalise_identifier(IdentifierType.NHS, number, accept_prototype_nhs=False)
         except ValueError:
             raise PdsError(400, "INVALID_RESOURCE_ID", "value", "Resource Id is invalid") from None
         if request.scope.get("govid.fault") is InjectedFault.OTHER_PERSON:

@@ -101,8 +101,8 @@ def _is_match(query: Query, person: SimulatedPatient) -> bool:
     return (
         _pattern_test(query["family"])(person.family or "")
         and all(any(map(_pattern_test(one), person.given)) for one in query.getall("given", []))
-        and all(_is_on(one, person.born) for one in query.getall("birthdate"))
-        and all(_is_on(one, person.died) for one in query.getall("death-date", []))
+        and all(_matches_date(one, person.born) for one in query.getall("birthdate"))
+        and all(_matches_date(one, person.died) for one in query.getall("death-date", []))
         and (
             not postcode
             or _pattern_test(_without_spaces(postcode))(_without_spaces(person.postcode or ""))
@@ -129,7 +129,7 @@ def _spellings(part: str) -> tuple[str, str]:
     return forms[0], forms[-1]
 
 
-def _is_on(criterion: str, day: str | None) -> bool:
+def _matches_date(criterion: str, day: str | None) -> bool:
     found = _DATE.fullmatch(criterion)
     if found is None or day is None:
         return False

@@ -471,7 +471,7 @@ async def test_only_as_many_handlers_prepare_at_once_as_the_settings_say(
     bus_settings: BusSettings, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    settings = msgspec.structs.replace(bus_settings, keys_at_a_time=3)
+    settings = msgspec.structs.replace(bus_settings, max_concurrent_keys=3)
     now, most = 0, 0
 
     async def ask(_delivery: Delivery[Any]) -> None:

@@ -130,10 +130,10 @@ async def test_r4_a_session_that_the_server_believes_alive_keeps_its_replica_fro
     async with running(replica):
         await wait_until(lambda: owns(replica, BUCKETS))
         renew = replica._renew_all
-        monkeypatch.setattr(replica, "_round", silence)
+        monkeypatch.setattr(replica, "_renew_all", silence)
         await wait_until(lambda: came(forgotten))
         replica._expires_at = 0.0
-        monkeypatch.setattr(replica, "_round", renew)
+        monkeypatch.setattr(replica, "_renew_all", renew)
         await wait_until(lambda: owns(replica, BUCKETS))
     await asyncio.gather(*(connection.close() for connection in forgotten))
 

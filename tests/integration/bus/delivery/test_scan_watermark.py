@@ -87,7 +87,7 @@ class Reader:
 @pytest.fixture
 def reader(replica: BusFixture, monkeypatch: pytest.MonkeyPatch) -> Reader:
     """Return a reader with a small margin, so that tests need not fill it."""
-    monkeypatch.setattr(backlog, "MARGIN", 5)
+    monkeypatch.setattr(backlog, "LOOKBEHIND_ROWS", 5)
     return Reader(replica)
 
 
@@ -165,7 +165,7 @@ async def test_r3_after_an_operators_action_everything_is_looked_at(
 async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
     replica: BusFixture, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog, "HIDDEN", 1)
+    monkeypatch.setattr(backlog, "MAX_SKIPPED_KEYS", 1)
     for _ in range(2):
         await replica.emit(an_account(), *"abcdefgh")
     await replica.database.reads.execute(PARK)
@@ -181,7 +181,7 @@ async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
 ) -> None:
     # What is being sent is owed no more in a moment: a floor above it would leave its key out
     # until the next look at everything, although the rest of the key can be sent.
-    monkeypatch.setattr(backlog, "MARGIN", 5)
+    monkeypatch.setattr(backlog, "LOOKBEHIND_ROWS", 5)
     await replica.emit(an_account(), *"abcdefghij")
     await replica.database.reads.execute("DELETE FROM bus.delivery")
     await replica.emit(an_account(), *"abcdefghijklmnop")

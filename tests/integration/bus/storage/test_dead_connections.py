@@ -88,10 +88,10 @@ async def test_a_server_that_says_nothing_is_not_waited_for_any_longer_than_it_m
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr(connection, "LEAST_HOST_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "MIN_HOST_SECONDS", 0.1)
     settings = msgspec.structs.replace(bus_settings, database_url=silent_server)
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
-        await Database(settings).open()
+        await Database(settings).open_pools()
     replica = BusFixture(settings, Database(settings), LedgerHandler())
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
         async with replica.uow.begin(CONTEXT):

@@ -41,7 +41,7 @@ def export(database: Database) -> DataExport:
         QuotaCounters("identity.quota"),
         SystemClock(),
         event_days=90,
-        most_per_hour=0,
+        max_per_hour=0,
     )
 
 
@@ -91,9 +91,9 @@ async def test_d3_a_refused_export_keeps_no_place(
     identity: IdentityFixture, export: DataExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     principal = await holder(identity)
-    monkeypatch.setattr(export, "_most_per_hour", 1)
+    monkeypatch.setattr(export, "_max_per_hour", 1)
     await (await export.start(principal, CONTEXT)).aclose()
     with pytest.raises(RateExceeded):
         await export.start(principal, CONTEXT)
-    monkeypatch.setattr(export, "_most_per_hour", 0)
+    monkeypatch.setattr(export, "_max_per_hour", 0)
     assert await anext(await export.start(principal, CONTEXT))

@@ -57,7 +57,7 @@ def reset(identity: IdentityFixture) -> PasswordReset:
             QuotaCounters("identity.quota"),
             pseudonyms,
             is_enabled=True,
-            most_per_hour=1_000,
+            max_per_hour=1_000,
         ),
     )
 

@@ -75,6 +75,6 @@ async def emails(identity: IdentityFixture, database: Database) -> EmailFixture:
             QuotaCounters("identity.quota"),
             PseudonymGenerator(b"k" * 32),
             is_enabled=True,
-            most_per_hour=0,
+            max_per_hour=0,
         ),
     )

@@ -180,7 +180,7 @@ async def test_r12_an_email_that_is_taken_back_at_the_last_moment_brings_no_link
         await PasswordAccountRepository().lock(tx, view.id, write=True)
         delivering = asyncio.create_task(emails.deliver(letter_id))
         await waits_for_a_lock(emails)
-        await emails.outgoing.withdraw_links(tx, view.id)
+        await emails.outgoing.delete_emails_with_links(tx, view.id)
     await delivering
     assert emails.transport.mails == []
     assert await hashes(emails) == set()
@@ -190,7 +190,7 @@ async def test_what_is_reported_is_not_taken_back(emails: EmailFixture) -> None:
     view = await emails.identity.register()
     letter_id = await emails.write(EmailKind.PASSWORD_CHANGED, view.id, ADA)
     async with emails.identity.uow.begin(CONTEXT) as tx:
-        await emails.outgoing.withdraw_links(tx, view.id)
+        await emails.outgoing.delete_emails_with_links(tx, view.id)
     await emails.deliver(letter_id)
     assert len(emails.transport.mails) == 1
 
@@ -223,5 +223,8 @@ async def test_links_whose_time_is_over_are_forgotten_in_batches(emails: EmailFi
         " WHERE hash <> (SELECT hash FROM identity.link LIMIT 1)"
     )
     async with emails.identity.uow.begin(CONTEXT) as tx:
-        assert [await OneTimeTokens().purge(tx, 1), await OneTimeTokens().purge(tx, 5)] == [1, 1]
+        assert [
+            await OneTimeTokens().delete_expired(tx, 1),
+            await OneTimeTokens().delete_expired(tx, 5),
+        ] == [1, 1]
     assert len(await hashes(emails)) == 1

@@ -36,7 +36,7 @@ def bounded() -> EmailOutbox:
         QuotaCounters("identity.quota"),
         PseudonymGenerator(b"k" * 32),
         is_enabled=True,
-        most_per_hour=2,
+        max_per_hour=2,
     )
 
 

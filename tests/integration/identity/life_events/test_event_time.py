@@ -43,7 +43,9 @@ async def apply_notice(
             operator=None if kind is DEATH else "ops-7",
             stated_reason=None if kind is DEATH else "a test",
         )
-        await identity.death_notices._standing.hear(tx, word, now=datetime.now(UTC), holder=holder)
+        await identity.death_notices._status_service.apply_notice(
+            tx, word, now=datetime.now(UTC), holder=holder
+        )
 
 
 async def ending(

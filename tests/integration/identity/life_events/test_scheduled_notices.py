@@ -105,15 +105,15 @@ async def test_one_that_fails_stops_no_other(
     ]
     await identity.report_death(timestamp=datetime.now(UTC) + HOUR)
     await identity.report_death(timestamp=datetime.now(UTC) + HOUR, identifier_value="AB123457D")
-    hear: Any = identity.scheduled_notices._standing.follow
+    apply: Any = identity.scheduled_notices._status_service.apply_decision
 
     async def fail(tx: Any, entry: Any, *rest: Any) -> None:
-        await {views[0].id: refuse}.get(entry.account_id, hear)(tx, entry, *rest)
+        await {views[0].id: refuse}.get(entry.account_id, apply)(tx, entry, *rest)
 
     async def refuse(*_: Any) -> None:
         raise OSError
 
-    monkeypatch.setattr(identity.scheduled_notices._standing, "follow", fail)
+    monkeypatch.setattr(identity.scheduled_notices._status_service, "apply_decision", fail)
     await apply_due_notices(identity)
     rows = [await identity.account(view.id) for view in views]
     assert [row["status"] for row in rows] == ["pending_verification", "blocked"]

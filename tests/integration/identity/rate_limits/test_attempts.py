@@ -235,7 +235,7 @@ async def _next_lock(limiter: RateLimitFixture) -> float:
 
 
 async def test_r6_no_setting_locks_for_longer_than_a_day(database: Database) -> None:
-    limiter = open_limiter(database, lock_seconds=1e9, longest_lock_seconds=1e9)
+    limiter = open_limiter(database, lock_seconds=1e9, max_lock_seconds=1e9)
     assert await _next_lock(limiter) == 24 * 3600
 
 

@@ -30,7 +30,7 @@ async def expire(identity: IdentityFixture, rows: int = 500) -> int:
 
 async def purge(identity: IdentityFixture, rows: int = 500) -> int:
     async with identity.uow.begin(CONTEXT) as tx:
-        return await SessionExpiry().purge_ended(tx, rows)
+        return await SessionExpiry().delete_ended(tx, rows)
 
 
 async def expired(identity: IdentityFixture) -> list[str]:
@@ -74,7 +74,7 @@ async def test_use_is_noted_once_a_minute_and_moves_the_end_of_being_idle(
     grant = await identity.begin()
     before = await session(identity)
     await identity.authenticate(grant.access_token)
-    assert not identity.last_seen._used
+    assert not identity.last_seen._used_sessions
     await alter(identity, last_seen_at=AGO.format("61 seconds"))
     await identity.authenticate(grant.access_token)
     await identity.last_seen.flush()

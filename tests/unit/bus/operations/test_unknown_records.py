@@ -17,7 +17,7 @@ def find_unknown(accepted: int, *, known: int = 2) -> list[tuple[str, str | None
     records = [SeenRecord(offset, event_id) for offset, event_id in enumerate(IDS)]
     strangers.check(records[:3], IDS[:known])
     strangers.check(records[3:], IDS[:known])
-    return [(one.problem, one.place) for one in strangers.findings()]
+    return [(one.problem, one.place) for one in strangers.build_findings()]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus.shared.crypto import AuthenticatedCipher, KeyMissing, NotDecryptable, key_id
+from govid.bus.shared.crypto import AuthenticatedCipher, KeyMissing, NotDecryptable, compute_key_id
 
 KEY, OLD, OTHER = b"k" * 32, b"o" * 32, b"x" * 32
 ACCOUNT = UUID(int=7)
@@ -75,6 +75,10 @@ def test_without_a_key_nothing_is_encrypted(keys: list[bytes]) -> None:
 
 
 def test_c11_check_values_differ_by_key_and_purpose() -> None:
-    found = {key_id(key, purpose) for key in (KEY, OLD) for purpose in ("encryption", "pseudonym")}
+    found = {
+        compute_key_id(key, purpose)
+        for key in (KEY, OLD)
+        for purpose in ("encryption", "pseudonym")
+    }
     assert len(found) == 4
     assert {len(one) for one in found} == {16}

@@ -52,7 +52,7 @@ nhs_numbers = (
 def test_what_is_well_formed_becomes_canonical(
     kind: IdentifierType, text: str, canonical: str
 ) -> None:
-    assert normalise_identifier(kind, text, prototype_form=True) == canonical
+    assert normalise_identifier(kind, text, accept_prototype_nhs=True) == canonical
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_is_well_formed_becomes_canonical(
 )
 def test_what_is_no_national_insurance_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="letters"):
-        normalise_identifier(NIN, text, prototype_form=True)
+        normalise_identifier(NIN, text, accept_prototype_nhs=True)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ def test_what_is_no_national_insurance_number_is_refused(text: str) -> None:
 )
 def test_what_is_no_nhs_number_is_refused(text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
-        normalise_identifier(NHS, text, prototype_form=True)
+        normalise_identifier(NHS, text, accept_prototype_nhs=True)
 
 
 def test_the_form_of_the_prototype_passes_only_where_it_is_allowed() -> None:
     with pytest.raises(ValueError, match="ten digits"):
-        normalise_identifier(NHS, "NHS123456789", prototype_form=False)
+        normalise_identifier(NHS, "NHS123456789", accept_prototype_nhs=False)
 
 
 @given(ninos)
 def test_every_national_insurance_number_is_its_own_canonical_form(nino: str) -> None:
-    assert normalise_identifier(NIN, nino, prototype_form=False) == nino
+    assert normalise_identifier(NIN, nino, accept_prototype_nhs=False) == nino
 
 
 @given(ninos, st.lists(st.integers(0, 9), max_size=4))
@@ -114,21 +114,21 @@ def test_case_and_spaces_do_not_matter_in_a_national_insurance_number(
     nino: str, gaps: list[int]
 ) -> None:
     spaced = "".join(character + " " * gaps.count(at) for at, character in enumerate(nino))
-    assert normalise_identifier(NIN, spaced.lower(), prototype_form=False) == nino
+    assert normalise_identifier(NIN, spaced.lower(), accept_prototype_nhs=False) == nino
 
 
 @given(nhs_numbers)
 def test_every_nhs_number_is_its_own_canonical_form_and_prints_in_groups(number: str) -> None:
     printed = f"{number[:3]} {number[3:6]} {number[6:]}"
-    assert normalise_identifier(NHS, number, prototype_form=False) == number
-    assert normalise_identifier(NHS, printed, prototype_form=False) == number
+    assert normalise_identifier(NHS, number, accept_prototype_nhs=False) == number
+    assert normalise_identifier(NHS, printed, accept_prototype_nhs=False) == number
 
 
 @given(nhs_numbers, st.integers(0, 9), st.integers(1, 9))
 def test_one_wrong_digit_never_passes(number: str, at: int, shift: int) -> None:
     wrong = f"{number[:at]}{(int(number[at]) + shift) % 10}{number[at + 1 :]}"
     with pytest.raises(ValueError, match="check digit"):
-        normalise_identifier(NHS, wrong, prototype_form=False)
+        normalise_identifier(NHS, wrong, accept_prototype_nhs=False)
 
 
 @given(st.sampled_from(IdentifierType), st.text(max_size=30))
@@ -137,11 +137,11 @@ def test_one_wrong_digit_never_passes(number: str, at: int, shift: int) -> None:
 def test_a_refusal_never_repeats_the_value(kind: IdentifierType, text: str) -> None:
     assume(len(text.strip()) > 5)
     try:
-        canonical = normalise_identifier(kind, text, prototype_form=True)
+        canonical = normalise_identifier(kind, text, accept_prototype_nhs=True)
     except ValueError as fault:
         assert text not in str(fault)  # noqa: PT017 - either branch is fine, both are checked
     else:
-        assert normalise_identifier(kind, canonical, prototype_form=True) == canonical
+        assert normalise_identifier(kind, canonical, accept_prototype_nhs=True) == canonical
 
 
 @pytest.mark.parametrize(
@@ -212,19 +212,19 @@ def test_b1_eight_characters_identify_a_national_insurance_number(
 
 @pytest.mark.parametrize("text", ["ab 46 58 51", "AB465851", "AB465851B", " ab465851 d "])
 def test_b1_a_lookup_reads_a_number_with_or_without_its_last_letter(text: str) -> None:
-    assert parse_identity_key(NIN, text, prototype_form=False) == "AB465851"
+    assert parse_identity_key(NIN, text, accept_prototype_nhs=False) == "AB465851"
 
 
 @pytest.mark.parametrize("text", ["AB46585", "AB4658511", "AB465851E", "BG465851", "\u0131B465851"])
 def test_b1_a_lookup_of_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="letters"):
-        parse_identity_key(NIN, text, prototype_form=False)
+        parse_identity_key(NIN, text, accept_prototype_nhs=False)
 
 
 @pytest.mark.parametrize("text", ["AB465851", "ab 46 58 51"])
 def test_b1_registration_still_requires_the_letter(text: str) -> None:
     with pytest.raises(ValueError, match="a letter A to D"):
-        normalise_identifier(NIN, text, prototype_form=True)
+        normalise_identifier(NIN, text, accept_prototype_nhs=True)
 
 
 PASTED = [
@@ -251,7 +251,7 @@ def test_b6_what_is_pasted_between_characters_is_dropped(
     kind: IdentifierType, value: str, pasted: str
 ) -> None:
     text = f"{pasted}{value[:3]}{pasted}{value[3:6]}{pasted}{value[6:]}{pasted}"
-    assert normalise_identifier(kind, text, prototype_form=True) == value
+    assert normalise_identifier(kind, text, accept_prototype_nhs=True) == value
 
 
 @pytest.mark.parametrize("pasted", PASTED)
@@ -262,4 +262,4 @@ def test_b6_a_utr_is_read_like_the_other_numbers(pasted: str) -> None:
 @pytest.mark.parametrize("kept", ["\t", "\n", "\u2028", "\x00", "\u0301", "."])
 def test_b6_what_is_no_separator_is_still_refused(kept: str) -> None:
     with pytest.raises(ValueError, match="letters"):
-        normalise_identifier(NIN, f"AB{kept}123456C", prototype_form=True)
+        normalise_identifier(NIN, f"AB{kept}123456C", accept_prototype_nhs=True)

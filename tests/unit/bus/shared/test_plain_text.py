@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from govid.bus.shared.plain_text import is_plain_line, is_plain_text, neutralise
+from govid.bus.shared.plain_text import is_plain_line, is_plain_text, replace_control_characters
 
 CONTROLS = [chr(code) for code in range(0x100) if unicodedata.category(chr(code)) == "Cc"]
 ORDER = [
@@ -26,7 +26,7 @@ def test_e11_every_control_character_and_mark_of_direction_is_found() -> None:
 def test_e11_other_text_is_plain(text: str) -> None:
     assert is_plain_line(text)
     assert is_plain_text(text)
-    assert neutralise(text) == text
+    assert replace_control_characters(text) == text
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_e11_other_text_is_plain(text: str) -> None:
     ],
 )
 def test_e11_old_text_is_neutralised_wherever_it_is(value: object, neutral: object) -> None:
-    assert neutralise(value) == neutral
+    assert replace_control_characters(value) == neutral

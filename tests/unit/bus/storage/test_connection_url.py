@@ -17,7 +17,7 @@ def no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def faults(url: str) -> tuple[str, ...]:
     with pytest.raises(InvalidConnectionUrl) as caught:
         parse_url(url)
-    return caught.value.faults
+    return caught.value.problems
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from govid.bus.storage.errors import (
     DatabaseFault,
     backoff,
     classify_database_error,
-    error_class,
+    compute_fingerprint,
+    error_class_name,
     error_details,
     error_members,
-    fingerprint,
     is_not_storable,
     is_statement_timeout,
     is_transient,
@@ -91,8 +91,8 @@ def test_patience_is_as_long_as_the_outage_so_far(elapsed: float) -> None:
 
 def test_i9_what_is_kept_of_an_error_has_none_of_its_text() -> None:
     error = ValueError("AB123456C")
-    assert error_class(error) == "builtins.ValueError"
-    assert "AB123456C" not in fingerprint(error)
+    assert error_class_name(error) == "builtins.ValueError"
+    assert "AB123456C" not in compute_fingerprint(error)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_content_is_distinguished_from_circumstance(state: str, refused: bool) -
 @pytest.mark.parametrize("wrap", [lambda error: error, wrapped, adapted])
 def test_sqlstate_is_among_the_members_of_a_log_line(wrap: Any) -> None:
     error = wrap(of_state("42501"))
-    assert error_members(error) == {"error_class": error_class(error), "sqlstate": "42501"}
+    assert error_members(error) == {"error_class": error_class_name(error), "sqlstate": "42501"}
 
 
 def test_error_without_sqlstate_has_none_in_its_log_line() -> None:

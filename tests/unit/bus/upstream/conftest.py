@@ -33,7 +33,7 @@ def opened(department: Department) -> Opened:
     """Return how an API at a URL is opened, with a policy that does not keep tests waiting."""
 
     def api(url: str, **limits: float) -> UpstreamClient:
-        swift: dict[str, float] = {"first_pause_seconds": 0.001, "total_seconds": 5}
+        swift: dict[str, float] = {"first_backoff_seconds": 0.001, "total_seconds": 5}
         return department.create_client("pds", url, RequestPolicy(**{**swift, **limits}))  # type: ignore[arg-type]
 
     return api

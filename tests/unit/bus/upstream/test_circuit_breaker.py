@@ -58,7 +58,7 @@ async def test_after_its_rest_it_lets_one_call_through_and_closes(
 ) -> None:
     states: list[BreakerState] = []
     async with Loopback(reply(500), reply(200)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         api.breaker.add_listener(states.append)
         with pytest.raises(UpstreamUnavailable):
             await api.request(once)
@@ -71,14 +71,14 @@ async def test_after_its_rest_it_lets_one_call_through_and_closes(
 
 
 def test_a_probe_that_fails_opens_it_again() -> None:
-    breaker = CircuitBreaker("nhs", failures=1, rest_seconds=0)
+    breaker = CircuitBreaker("nhs", failures=1, open_seconds=0)
     fail(breaker, away())
     fail(breaker, away())
     assert breaker.state is BreakerState.OPEN
 
 
 def test_one_success_forgets_the_failures_before_it() -> None:
-    breaker = CircuitBreaker("nhs", failures=2, rest_seconds=60)
+    breaker = CircuitBreaker("nhs", failures=2, open_seconds=60)
     fail(breaker, away())
     with breaker.attempt():
         pass
@@ -87,7 +87,7 @@ def test_one_success_forgets_the_failures_before_it() -> None:
 
 
 def test_a_probe_that_was_cancelled_proves_nothing_and_another_may_follow() -> None:
-    breaker = CircuitBreaker("nhs", failures=1, rest_seconds=0)
+    breaker = CircuitBreaker("nhs", failures=1, open_seconds=0)
     fail(breaker, away())
     with pytest.raises(asyncio.CancelledError), breaker.attempt():
         raise asyncio.CancelledError
@@ -98,7 +98,7 @@ def test_a_probe_that_was_cancelled_proves_nothing_and_another_may_follow() -> N
 
 
 def test_an_unusable_answer_counts_neither_way() -> None:
-    breaker = CircuitBreaker("nhs", failures=2, rest_seconds=60)
+    breaker = CircuitBreaker("nhs", failures=2, open_seconds=60)
     fail(breaker, away())
     fail(breaker, UnusableResponse("nhs", "too long"))
     assert breaker.state is BreakerState.CLOSED
@@ -107,14 +107,14 @@ def test_an_unusable_answer_counts_neither_way() -> None:
 
 
 def test_being_asked_for_patience_shows_that_a_person_is_there() -> None:
-    breaker = CircuitBreaker("nhs", failures=1, rest_seconds=0)
+    breaker = CircuitBreaker("nhs", failures=1, open_seconds=0)
     fail(breaker, away())
     fail(breaker, UpstreamRateLimited("nhs", "429"))
     assert breaker.state is BreakerState.CLOSED
 
 
 def test_it_can_be_opened_by_who_knows_better() -> None:
-    breaker = CircuitBreaker("nhs", failures=5, rest_seconds=60)
+    breaker = CircuitBreaker("nhs", failures=5, open_seconds=60)
     breaker.trip()
     with pytest.raises(UpstreamUnavailable, match="nhs"):
         breaker.check()

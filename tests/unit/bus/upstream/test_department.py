@@ -68,7 +68,7 @@ async def test_one_that_is_back_reports_it(
     opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(api.request(once))
         assert (department.state, notifications) == ("down", [])
         await api.request(once)
@@ -82,7 +82,7 @@ async def test_one_that_refuses_govid_itself_is_not_back(
     opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(401)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(api.request(once))
         await api.request(once)
         api.breaker.trip()
@@ -95,7 +95,7 @@ async def test_it_reports_again_to_who_was_refused_in_that_moment(
     opened: Opened, once: UpstreamRequest, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(api.request(once))
         await api.request(once)
         await until(lambda: len(notifications) == 2)
@@ -107,7 +107,7 @@ async def test_after_each_rest_an_account_is_asked_to_look(
     opened: Opened, once: UpstreamRequest, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(api.request(once))
         await until(lambda: len(notifications) >= 2)
         await fails(api.request(once))
@@ -121,7 +121,7 @@ async def test_after_a_look_that_proves_nothing_an_account_is_asked_to_look_agai
     opened: Opened, once: UpstreamRequest, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200, b"<p>", kind="text/html")) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(api.request(once))
         with pytest.raises(UnusableResponse):
             await api.request(once)
@@ -135,8 +135,8 @@ async def test_an_interface_that_is_back_does_not_wait_for_the_others(
     opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(500), reply(200)) as server:
-        away = opened(server.url, failures_to_open=1, rest_seconds=600)
-        back = opened(server.url, failures_to_open=1, rest_seconds=0)
+        away = opened(server.url, failures_to_open=1, open_seconds=600)
+        back = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(away.request(once))
         await fails(back.request(once))
         await back.request(once)
@@ -148,7 +148,7 @@ async def test_one_that_is_closed_asks_no_one_any_more(
     opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         await fails(api.request(once))
         await department.close()
     assert [timer.cancelled() for timer in department._timers.values()] == [True]
@@ -159,7 +159,7 @@ async def test_a_call_that_fails_as_it_is_closed_asks_no_one(
     opened: Opened, once: UpstreamRequest, department: Department
 ) -> None:
     async with Loopback(silence()) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
         asking = asyncio.create_task(api.request(once))
         await until(lambda: len(server.seen) == 1)
         await department.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from govid.gateway.checks.production import blocking_problems, warnings
-from govid.gateway.settings import Settings, SettingsError, load
+from govid.gateway.settings import Settings, SettingsError, load_from_environment
 
 STRONG = "Q2hhbmdlIHRoaXMgb25lIGJlZm9yZSBpdCBpcyB1c2Vk"
 PLAINTEXT = (
@@ -37,7 +37,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def settings(**changes: object) -> Settings:
-    return load({**GOOD, **changes}, env_file=None)
+    return load_from_environment({**GOOD, **changes}, env_file=None)
 
 
 def test_good_settings_have_no_faults() -> None:
@@ -45,7 +45,7 @@ def test_good_settings_have_no_faults() -> None:
 
 
 def test_nothing_set_names_everything_that_is_missing() -> None:
-    assert blocking_problems(load(env_file=None)) == [
+    assert blocking_problems(load_from_environment(env_file=None)) == [
         "GOVID_DATABASE_URL is not set",
         "GOVID_KAFKA_BOOTSTRAP_SERVERS is not set",
         "GOVID_PSEUDONYM_KEY is not set",
@@ -207,8 +207,8 @@ def test_a_mail_server_needs_its_address_and_ours(missing: str) -> None:
 
 
 def test_departments_are_simulated_in_a_demonstration_and_off_in_production() -> None:
-    assert load(env_file=None, demonstration=True).nhs.registry == "simulator"
-    assert load(env_file=None, demonstration=True).hmrc.simulate_death is True
+    assert load_from_environment(env_file=None, demonstration=True).nhs.registry == "simulator"
+    assert load_from_environment(env_file=None, demonstration=True).hmrc.simulate_death is True
     assert settings().nhs.registry == "off"
     assert settings().hmrc.simulate_death is False
 

@@ -7,7 +7,7 @@ import pytest
 from govid.gateway.checks.production import blocking_problems, warnings
 from govid.gateway.checks.settings import is_guessable
 from govid.gateway.http.cors import CorsPolicy, normalise_origin
-from govid.gateway.settings import load
+from govid.gateway.settings import load_from_environment
 from tests.unit.gateway.checks.test_production import GOOD, settings
 from tests.unit.gateway.http.edge_application import asked_for
 
@@ -227,7 +227,7 @@ def test_f3_an_env_file_is_taken_as_written_and_named(
     tmp_path: Path, line: str, value: str
 ) -> None:
     (tmp_path / ".env").write_text(f"GOVID_SMTP_USERNAME=govid\n{line}\n")
-    found = load({**GOOD})
+    found = load_from_environment({**GOOD})
     assert found.identity.mail.smtp is not None
     assert found.identity.mail.smtp.password == value
     assert (
@@ -239,4 +239,4 @@ def test_f3_an_env_file_is_taken_as_written_and_named(
 
 def test_f3_a_dollar_without_a_brace_is_no_warning(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GOVID_SMTP_USERNAME=govid\nGOVID_SMTP_PASSWORD='x$y'\n")
-    assert load({**GOOD}).notices == ()
+    assert load_from_environment({**GOOD}).notices == ()

@@ -70,14 +70,14 @@ def test_d4_a_refusal_costs_little(body: bytes, wanted: Any) -> None:
 def test_d4_what_is_wrong_is_still_named(body: bytes, loc: tuple[str, ...], kind: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_json(body, Login)
-    assert [(fault.loc, fault.type) for fault in refused.value.faults] == [(loc, kind)]
+    assert [(fault.loc, fault.type) for fault in refused.value.field_problems] == [(loc, kind)]
 
 
 @pytest.mark.parametrize("depth", [33, 500, 5_000, 30_000])
 def test_d4_depth_is_refused_where_anything_is_taken(depth: int) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_json(b"[" * depth + b"]" * depth, Any)
-    assert [fault.type for fault in refused.value.faults] == ["too_deep"]
+    assert [fault.type for fault in refused.value.field_problems] == ["too_deep"]
 
 
 def test_d4_a_good_body_is_read() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from govid.bus import FieldFault
-from govid.gateway.http.json_body import fault_sentence, parse_validation_message
+from govid.gateway.http.json_body import format_field_problem, parse_validation_message
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,7 @@ def test_each_finding_is_put_into_words(
 
 def test_a_sentence_names_the_field() -> None:
     assert (
-        fault_sentence(FieldFault(loc=("body", "email"), msg="is odd", type="x")) == "email: is odd"
+        format_field_problem(FieldFault(loc=("body", "email"), msg="is odd", type="x"))
+        == "email: is odd"
     )
-    assert fault_sentence(FieldFault(loc=("body",), msg="is odd", type="x")) == "is odd"
+    assert format_field_problem(FieldFault(loc=("body",), msg="is odd", type="x")) == "is odd"

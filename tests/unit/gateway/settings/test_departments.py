@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from govid.gateway.checks.production import blocking_problems, warnings
-from govid.gateway.settings import Settings, SettingsError, load
+from govid.gateway.settings import Settings, SettingsError, load_from_environment
 from govid.nhs import Practice
 
 CREDENTIALS: dict[str, Any] = {
@@ -19,13 +19,13 @@ CREDENTIALS: dict[str, Any] = {
 
 
 def settings(*, demonstration: bool = False, **values: Any) -> Settings:
-    return load(values, demonstration=demonstration, env_file=None)
+    return load_from_environment(values, demonstration=demonstration, env_file=None)
 
 
 def refused(**values: Any) -> list[str]:
     with pytest.raises(SettingsError) as error:
         settings(**values)
-    return error.value.faults
+    return error.value.problems
 
 
 def without(name: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def without(name: str) -> dict[str, Any]:
 def test_without_credentials_auto_depends_on_the_command(demonstration: bool, kind: str) -> None:
     chosen = settings(demonstration=demonstration).nhs
     assert chosen.registry == kind
-    assert chosen.accept_prototype_form is demonstration
+    assert chosen.accept_prototype_nhs is demonstration
 
 
 @pytest.mark.parametrize("demonstration", [True, False])
@@ -47,7 +47,7 @@ def test_with_all_credentials_the_nhs_itself_is_asked(demonstration: bool, port:
     assert (chosen.nhs.base_url, chosen.nhs.client_id, chosen.nhs.kid, chosen.nhs.private_key) == (
         *("https://int.api.service.nhs.uk", "client", "key-1", b"canary"),
     )
-    assert chosen.nhs.accept_prototype_form is False
+    assert chosen.nhs.accept_prototype_nhs is False
     assert chosen.identity.accept_prototype_nhs is False
 
 
@@ -77,10 +77,14 @@ PRACTICES: dict[str, Any] = {
 @pytest.mark.parametrize("port", ["auto", "remote"])
 def test_with_practices_named_the_nhs_itself_takes_bookings(port: str) -> None:
     chosen = settings(GOVID_APPOINTMENT_PROVIDER=port, **CREDENTIALS, **PRACTICES).nhs
-    assert (chosen.takes_bookings, chosen.ods, chosen.endpoint) == (True, "Y12345", "2000000001")
+    assert (chosen.takes_bookings, chosen.ods_code, chosen.endpoint) == (
+        True,
+        "Y12345",
+        "2000000001",
+    )
     assert chosen.practices == (
-        Practice(specialty="General practice", service="2000099999", ods="Y12345"),
-        Practice(specialty="Cardiology", service="2000011147", ods="A20047"),
+        Practice(specialty="General practice", service="2000099999", ods_code="Y12345"),
+        Practice(specialty="Cardiology", service="2000011147", ods_code="A20047"),
     )
 
 
@@ -389,7 +393,7 @@ def test_a_page_that_hmrc_would_not_register_is_refused(uri: str) -> None:
 def test_consents_are_kept_under_the_key_that_keeps_other_secrets(
     values: dict[str, str], key: bytes
 ) -> None:
-    assert settings(**values).hmrc.sealing_key == key
+    assert settings(**values).hmrc.encryption_key == key
 
 
 @pytest.mark.parametrize(

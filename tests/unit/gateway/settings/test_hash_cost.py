@@ -9,7 +9,7 @@ SECRET = "a secret for tests of 32 bytes or more"
 
 def build(time_cost: int, memory_kib: int) -> wiring.Components:
     return wiring.assemble_components(
-        settings.load(
+        settings.load_from_environment(
             {
                 "GOVID_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/none",
                 "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",

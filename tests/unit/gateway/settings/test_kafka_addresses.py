@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from govid.gateway.checks.kafka import check_kafka
-from govid.gateway.settings import SettingsError, load
+from govid.gateway.settings import SettingsError, load_from_environment
 from govid.gateway.settings.kafka_addresses import (
     KafkaAddress,
     describe_unreachable,
@@ -76,8 +76,10 @@ def test_f11_addresses_are_read_as_the_client_reads_them(text: str, address: Kaf
 )
 def test_f11_what_is_no_address_is_refused_by_every_command(text: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        load({"GOVID_KAFKA_BOOTSTRAP_SERVERS": f"kafka:9092,{text}"}, env_file=None)
-    (fault,) = raised.value.faults
+        load_from_environment(
+            {"GOVID_KAFKA_BOOTSTRAP_SERVERS": f"kafka:9092,{text}"}, env_file=None
+        )
+    (fault,) = raised.value.problems
     assert fault == (
         "GOVID_KAFKA_BOOTSTRAP_SERVERS (command line): a Kafka server is written like "
         "kafka.example:9092 or [2001:db8::1]:9092"
@@ -107,7 +109,7 @@ async def test_f11_silence_after_the_connection_is_distinguished() -> None:
 @pytest.mark.parametrize("answer", [b"", HTTP, NO_LENGTH], ids=["hangs up", "http", "nonsense"])
 async def test_f11_check_warns_of_what_is_no_kafka(answer: bytes) -> None:
     async with answering(answer) as address:
-        settings = load({"GOVID_KAFKA_BOOTSTRAP_SERVERS": address}, env_file=None)
+        settings = load_from_environment({"GOVID_KAFKA_BOOTSTRAP_SERVERS": address}, env_file=None)
         found = await check_kafka(settings)
     (warning,) = found.warnings
     assert warning == (
@@ -118,7 +120,7 @@ async def test_f11_check_warns_of_what_is_no_kafka(answer: bytes) -> None:
 
 @pytest.mark.parametrize("servers", ["127.0.0.1:1", "kafka.invalid:9092", "[::1]:1,127.0.0.1:1"])
 async def test_f11_check_warns_where_nothing_answers(servers: str) -> None:
-    settings = load({"GOVID_KAFKA_BOOTSTRAP_SERVERS": servers}, env_file=None)
+    settings = load_from_environment({"GOVID_KAFKA_BOOTSTRAP_SERVERS": servers}, env_file=None)
     found = await check_kafka(settings)
     why = await explain_unreachable(servers)
     (warning,) = found.warnings

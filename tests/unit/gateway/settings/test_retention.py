@@ -3,13 +3,13 @@
 import pytest
 
 from govid.gateway.checks.production import warnings
-from govid.gateway.settings import Settings, load
+from govid.gateway.settings import Settings, load_from_environment
 
 WARNING = "events outlive GOVID_RETENTION_DAYS, because Kafka keeps its records longer"
 
 
 def settings(**changes: object) -> Settings:
-    return load(changes, env_file=None)
+    return load_from_environment(changes, env_file=None)
 
 
 @pytest.mark.parametrize(

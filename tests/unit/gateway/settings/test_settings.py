@@ -6,7 +6,7 @@ import pytest
 
 import govid
 from govid.bus.events import Topic
-from govid.gateway.settings import Settings, SettingsError, load, render_example
+from govid.gateway.settings import Settings, SettingsError, load_from_environment, render_example
 
 ROOT = Path(govid.__file__).parents[2]
 
@@ -31,7 +31,7 @@ def shown(settings: Settings, name: str) -> str:
 
 
 def test_nothing_set_is_enough_to_read() -> None:
-    settings = load()
+    settings = load_from_environment()
     assert settings.host == "127.0.0.1"
     assert settings.port == 8000
     assert settings.data_dir == Path(".govid")
@@ -43,7 +43,7 @@ def test_nothing_set_is_enough_to_read() -> None:
 
 def test_the_command_line_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOVID_PORT", "8001")
-    settings = load({"GOVID_PORT": 8002})
+    settings = load_from_environment({"GOVID_PORT": 8002})
     assert settings.port == 8002
     assert source_of(settings, "GOVID_PORT") == "command line"
 
@@ -53,7 +53,7 @@ def test_an_old_name_in_the_environment_beats_a_new_one_in_the_file(
 ) -> None:
     env_file("GOVID_KAFKA_BOOTSTRAP_SERVERS=new:9092\n")
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "old:9092")
-    settings = load()
+    settings = load_from_environment()
     assert settings.bus.kafka_bootstrap_servers == "old:9092"
     assert source_of(settings, "GOVID_KAFKA_BOOTSTRAP_SERVERS") == "environment"
 
@@ -67,7 +67,7 @@ def test_an_old_file_is_read_whole() -> None:
         'BACKEND_CORS_ORIGINS=["http://localhost:3000", "http://localhost:8080"]\n'
         "KAFKA_BROKER_URL=ignored\nBACKEND_CORS_ORIGINS_NHS=ignored\n"
     )
-    settings = load()
+    settings = load_from_environment()
     assert settings.bus.database_url == "postgresql://us%40er:p%2Fw@postgres_db:5433/identity"
     assert settings.bus.kafka_bootstrap_servers == "kafka:29092"
     assert settings.bus.kafka_client_id == "old-client"
@@ -83,7 +83,7 @@ def test_an_old_file_is_read_whole() -> None:
 def test_the_url_beats_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_HOST", "elsewhere")
     env_file("GOVID_DATABASE_URL=postgresql://a:b@here/c\n")
-    assert load().bus.database_url == "postgresql://a:b@here/c"
+    assert load_from_environment().bus.database_url == "postgresql://a:b@here/c"
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,19 @@ def test_origins_in_every_notation(
     monkeypatch: pytest.MonkeyPatch, text: str, origins: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("BACKEND_CORS_ORIGINS", text)
-    assert load().cors_origins == origins
+    assert load_from_environment().cors_origins == origins
 
 
 def test_a_demonstration_on_this_machine_answers_to_this_machines_names() -> None:
     env_file("GOVID_PORT=8001\n")
     names = ("127.0.0.1", "[::1]", "localhost", "127.0.0.1:8001")
-    assert load(demonstration=True).allowed_hosts == names
-    assert load().allowed_hosts == ()
+    assert load_from_environment(demonstration=True).allowed_hosts == names
+    assert load_from_environment().allowed_hosts == ()
 
 
 def test_an_exposed_demonstration_answers_to_any_name() -> None:
     env_file("GOVID_HOST=0.0.0.0\n")
-    assert load(demonstration=True).allowed_hosts == ()
+    assert load_from_environment(demonstration=True).allowed_hosts == ()
 
 
 @pytest.mark.parametrize("text", ["https://id.example", "id.example/x", "id example", "a..", "-"])
@@ -120,8 +120,8 @@ def test_a_host_that_no_client_would_send_is_refused(
 ) -> None:
     monkeypatch.setenv("GOVID_ALLOWED_HOSTS", text)
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [
+        load_from_environment()
+    assert caught.value.problems == [
         (
             "GOVID_ALLOWED_HOSTS (environment): a host is a name or an address, "
             "without https:// and without a path"
@@ -132,8 +132,8 @@ def test_a_host_that_no_client_would_send_is_refused(
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     env_file("GOVID_DATABASE_ULR=postgresql://a:hidden@b/c\n")
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [
+        load_from_environment()
+    assert caught.value.problems == [
         "GOVID_DATABASE_ULR in .env is no setting of govid: did you mean GOVID_DATABASE_URL?",
     ]
 
@@ -142,8 +142,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
 def test_f10_an_unknown_name_that_is_near_to_none_gets_no_advice(name: str) -> None:
     env_file(f"{name}=1\n")
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [f"{name} in .env is no setting of govid"]
+        load_from_environment()
+    assert caught.value.problems == [f"{name} in .env is no setting of govid"]
 
 
 def test_all_faults_are_reported_at_once_and_without_their_values(
@@ -153,8 +153,8 @@ def test_all_faults_are_reported_at_once_and_without_their_values(
     monkeypatch.setenv("GOVID_PORT", "-1")
     monkeypatch.setenv("GOVID_CORS_ORIGINS", "[secret-word")
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [
+        load_from_environment()
+    assert caught.value.problems == [
         "GOVID_HOTS in .env is no setting of govid: did you mean GOVID_HOST?",
         "GOVID_PORT (environment): input should be greater than or equal to 0",
         "GOVID_CORS_ORIGINS (environment): neither a JSON list nor a list with commas",
@@ -164,7 +164,7 @@ def test_all_faults_are_reported_at_once_and_without_their_values(
 def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file, and long enough for a key\n", "utf-8")
     monkeypatch.setenv("GOVID_PSEUDONYM_KEY_FILE", str(tmp_path / "key"))
-    assert load().bus.pseudonym_key == b"from a file, and long enough for a key"
+    assert load_from_environment().bus.pseudonym_key == b"from a file, and long enough for a key"
 
 
 def test_a_secret_twice_and_a_file_that_is_not_there_are_faults(
@@ -174,8 +174,8 @@ def test_a_secret_twice_and_a_file_that_is_not_there_are_faults(
     monkeypatch.setenv("GOVID_PSEUDONYM_KEY_FILE", "/x")
     monkeypatch.setenv("SECRET_KEY_FILE", "/nowhere/at/all")
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [
+        load_from_environment()
+    assert caught.value.problems == [
         "GOVID_PSEUDONYM_KEY and GOVID_PSEUDONYM_KEY_FILE are both set: keep one",
         "SECRET_KEY_FILE names a file that cannot be read",
     ]
@@ -190,7 +190,7 @@ def test_a_folder_of_secrets_is_weaker_than_the_file(
     (folder / "GOVID_DATABASE_URL").write_text("postgresql://folder/x", "utf-8")
     monkeypatch.setenv("GOVID_SECRETS_DIR", str(folder))
     env_file("GOVID_PSEUDONYM_KEY=from the file\n")
-    settings = load()
+    settings = load_from_environment()
     assert settings.bus.pseudonym_key == b"from the file"
     assert settings.bus.database_url == "postgresql://folder/x"
 
@@ -200,7 +200,7 @@ def test_secrets_are_masked_in_the_table_and_absent_from_the_repr(
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "canary-of-the-key")
     monkeypatch.setenv("GOVID_DATABASE_URL", "postgresql://a:canary@b/c")
-    settings = load()
+    settings = load_from_environment()
     assert shown(settings, "GOVID_SECRET_KEY") == "********"
     assert shown(settings, "GOVID_DATABASE_URL") == "********"
     assert repr(settings) == "<Settings>"
@@ -213,15 +213,15 @@ def test_the_example_file_is_fresh() -> None:
 
 def test_the_example_file_holds_the_defaults() -> None:
     env_file(render_example().replace("\n# GOVID_", "\nGOVID_").replace("\n# DB_", "\nDB_"))
-    assert load().bus == load(env_file=None).bus
-    assert load().public_url == load(env_file=None).public_url
+    assert load_from_environment().bus == load_from_environment(env_file=None).bus
+    assert load_from_environment().public_url == load_from_environment(env_file=None).public_url
 
 
 @pytest.mark.parametrize(("demonstration", "checked"), [(True, False), (False, True)])
 def test_r2_passwords_are_checked_unless_it_is_a_demonstration(
     demonstration: bool, checked: bool
 ) -> None:
-    assert load(demonstration=demonstration).identity.password_checks is checked
+    assert load_from_environment(demonstration=demonstration).identity.password_checks is checked
 
 
 @pytest.mark.parametrize("demonstration", [True, False])
@@ -229,7 +229,9 @@ def test_r2_passwords_are_checked_unless_it_is_a_demonstration(
 def test_r2_whether_passwords_are_checked_can_be_reported(
     demonstration: bool, checked: bool
 ) -> None:
-    settings = load({"GOVID_PASSWORD_CHECKS": checked}, demonstration=demonstration)
+    settings = load_from_environment(
+        {"GOVID_PASSWORD_CHECKS": checked}, demonstration=demonstration
+    )
     assert settings.identity.password_checks is checked
 
 
@@ -245,7 +247,7 @@ def test_f3_a_line_that_cannot_be_read_is_said_without_its_text(
     content: str, line: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     env_file(content)
-    settings = load()
+    settings = load_from_environment()
     assert settings.port == 8001
     assert settings.notices == (f"line {line} of .env is not NAME=value and is ignored",)
     assert caplog.records == []
@@ -254,8 +256,8 @@ def test_f3_a_line_that_cannot_be_read_is_said_without_its_text(
 def test_f3_a_file_that_is_no_text_is_a_fault_with_its_name() -> None:
     Path(".env").write_bytes(b"GOVID_PORT=8001\nGOVID_PUBLIC_URL=\xff\n")
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [".env is not UTF-8 (byte 33)"]
+        load_from_environment()
+    assert caught.value.problems == [".env is not UTF-8 (byte 33)"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "link"])
@@ -263,5 +265,5 @@ def test_f3_what_is_in_the_place_of_the_file_is_a_fault(kind: str) -> None:
     place = Path(".env")
     place.mkdir() if kind == "folder" else place.symlink_to("gone")
     with pytest.raises(SettingsError) as caught:
-        load()
-    assert caught.value.faults == [".env is not a file"]
+        load_from_environment()
+    assert caught.value.problems == [".env is not a file"]

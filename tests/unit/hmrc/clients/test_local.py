@@ -6,14 +6,14 @@ import pytest
 
 from govid.bus.shared.identifiers import ClaimedFacts
 from govid.hmrc.clients.interfaces import IdentityClaim, VerificationOutcome
-from govid.hmrc.clients.local import FormatOnlyVerifier, LocalNinoVerifier, OffNinoVerifier
+from govid.hmrc.clients.local import DisabledNinoVerifier, FormatOnlyVerifier, LocalNinoVerifier
 
 FACTS = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
 
 
 @pytest.fixture
 def verifier() -> FormatOnlyVerifier:
-    return FormatOnlyVerifier(OffNinoVerifier(), LocalNinoVerifier())
+    return FormatOnlyVerifier(DisabledNinoVerifier(), LocalNinoVerifier())
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_the_first_given_name_is_asked_about_and_every_family_name() -> None:
 
 def test_b2_each_transcription_of_a_name_is_a_person_to_ask_about() -> None:
     facts = ClaimedFacts(given_name="Jörg", family_name="Müller", date_of_birth=date(1979, 12, 31))
-    assert [(one.first, one.last) for one in describe_person(facts, "WW000002B")] == [
+    assert [(one.first_name, one.last_name) for one in describe_person(facts, "WW000002B")] == [
         ("Jorg", "Muller"),
         ("Jorg", "Mueller"),
         ("Joerg", "Muller"),

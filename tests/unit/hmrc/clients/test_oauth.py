@@ -44,7 +44,7 @@ async def test_a_token_is_kept_for_four_fifths_of_four_hours(
     await tokens.get()
     clock.seconds = seconds
     await tokens.get()
-    assert simulator.tokens.issued == issued
+    assert simulator.tokens.issued_count == issued
 
 
 async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_is_back(
@@ -54,7 +54,7 @@ async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_i
     reported: list[bool] = []
     department.on_recovery(reported.append)
     credentials = ClientCredentials(client_id=simulator.client_id, client_secret=lambda: "another")
-    api = department.create_client("oauth", BASE_URL, RequestPolicy(rest_seconds=0))
+    api = department.create_client("oauth", BASE_URL, RequestPolicy(open_seconds=0))
     tokens = TokenClient(api, credentials).build_cache()
     with pytest.raises(CredentialsRejected):
         await tokens.get()

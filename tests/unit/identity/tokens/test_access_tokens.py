@@ -219,7 +219,7 @@ def test_r9_ten_thousand_unknown_keys_are_looked_for_nowhere_else() -> None:
         verdict(f"{jws.encode_base64url(head.encode())}.{rest}", verifier) for head in heads
     }
     assert verdicts == {"The access token is not valid"}
-    assert not verifier._verified
+    assert not verifier._verified_tokens
 
 
 @pytest.mark.parametrize(
@@ -357,13 +357,13 @@ def test_a_remembered_signature_does_not_outlive_its_token() -> None:
     assert verifier.verify(token).account_id == ACCOUNT
     clock.moment = NOW + timedelta(seconds=1830)
     refused(token, verifier)
-    assert not verifier._verified
+    assert not verifier._verified_tokens
 
 
 def test_a_bad_token_is_not_remembered() -> None:
     verifier = tokens()
     refused(signed({"alg": "none"}), verifier)
-    assert not verifier._verified
+    assert not verifier._verified_tokens
 
 
 def test_the_memory_of_signatures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,5 +374,5 @@ def test_the_memory_of_signatures_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     verifier.verify(first)
     verifier.verify(second)
     verifier.verify(third)
-    assert len(verifier._verified) == 2
+    assert len(verifier._verified_tokens) == 2
     assert verifier.verify(first).account_id == ACCOUNT

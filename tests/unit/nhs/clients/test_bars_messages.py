@@ -19,7 +19,7 @@ from govid.nhs.clients.interfaces import BookingOrder
 from govid.nhs.slots import FreeSlot
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SENDER = BookingSender(ods="Y12345", endpoint="2000000001")
+SENDER = BookingSender(ods_code="Y12345", endpoint="2000000001")
 SLOTS = tuple(
     FreeSlot(id=f"slot{number}", service="2000099999", start=start, end=start + timedelta(hours=1))
     for number, start in enumerate([NOON, NOON + timedelta(hours=1)])

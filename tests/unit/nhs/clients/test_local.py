@@ -6,14 +6,20 @@ import pytest
 
 from govid.bus.shared.identifiers import ClaimedFacts
 from govid.nhs.clients.interfaces import IdentityClaim, VerificationOutcome
-from govid.nhs.clients.local import FormatOnlyVerifier, LocalPatientRegistry, OffPatientRegistry
+from govid.nhs.clients.local import (
+    DisabledPatientRegistry,
+    FormatOnlyVerifier,
+    LocalPatientRegistry,
+)
 
 FACTS = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
 
 
 @pytest.fixture
 def registry() -> FormatOnlyVerifier:
-    return FormatOnlyVerifier(OffPatientRegistry(), LocalPatientRegistry(prototype_form=True))
+    return FormatOnlyVerifier(
+        DisabledPatientRegistry(), LocalPatientRegistry(accept_prototype_nhs=True)
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from govid.gateway.dev.people import DRAMA_PHONE, FAMILY, GIVEN, synthetic_nhs_n
 
 _PREFIXES = ("AA", "CE", "HT", "JY", "LR", "PX", "SB", "WM")
 _BORN = (date(1940, 1, 1).toordinal(), date(2000, 1, 1).toordinal())
-NOWHERE = "ZZ99 3VZ"
+NO_ADDRESS_POSTCODE = "ZZ99 3VZ"
 """The postcode that the NHS uses for people of no known address."""
 
 
@@ -96,7 +96,7 @@ class DemoPeople:
             given_name=rng.choice(GIVEN),
             family_name=rng.choice(FAMILY),
             born=date.fromordinal(rng.randrange(*_BORN)),
-            postcode=NOWHERE,
+            postcode=NO_ADDRESS_POSTCODE,
         )
 
 

@@ -58,8 +58,8 @@ class ScenarioRunner:
         """Whether the departments run outside the server. They then verify claimed facts only."""
         self._people = people or DemoPeople()
         self._stack = AsyncExitStack()
-        self._seen: list[ObservedEvent] = []
-        self._subjects: list[DemoPerson] = []
+        self._seen_events: list[ObservedEvent] = []
+        self._shown_people: list[DemoPerson] = []
         self._new_event = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -89,9 +89,9 @@ class ScenarioRunner:
 
     def create_person(self, identifier_type: IdentifierType) -> DemoPerson:
         """Create a new synthetic person, whose events are shown from now on."""
-        subject = self._people.create_person(identifier_type)
-        self._subjects.append(subject)
-        return subject
+        person = self._people.create_person(identifier_type)
+        self._shown_people.append(person)
+        return person
 
     async def send_request(
         self, method: Method, path: str, *, token: str = "", body: Any = None
@@ -115,7 +115,7 @@ class ScenarioRunner:
     async def wait_until(
         self,
         path: str,
-        reached: Callable[[httpx.Response], bool],
+        is_reached: Callable[[httpx.Response], bool],
         goal: str,
         *,
         token: str = "",
@@ -128,31 +128,31 @@ class ScenarioRunner:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while not reached(await self.send_request("GET", path, token=token)):
+        while not is_reached(await self.send_request("GET", path, token=token)):
             if loop.time() > deadline:
                 raise ScenarioFailed(f"not within {seconds:.0f} s: {goal}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def configure_simulator(
-        self, department: str, what: Literal["fault", "people"], body: str
+        self, department: str, resource: Literal["fault", "people"], body: str
     ) -> None:
         """Set the faults or add people of a simulated department.
 
         Raises:
             BackendUnreachable: there is no simulated department at this URL.
         """
-        path = f"/simulator/{department}/{what}"
+        path = f"/simulator/{department}/{resource}"
         answer = await self._send(self._simulators, "PUT", path, content=body)
         if answer.status_code != HTTPStatus.NO_CONTENT:
             raise BackendUnreachable(
                 "this scenario needs simulated departments.", SIMULATORS_REMEDY
             )
 
-    async def add_to_department(self, subject: DemoPerson) -> None:
+    async def add_to_department(self, person: DemoPerson) -> None:
         """Add *subject* to the simulated department, so that it verifies them."""
-        department = "nhs" if subject.identifier_type is IdentifierType.NHS else "hmrc"
+        department = "nhs" if person.identifier_type is IdentifierType.NHS else "hmrc"
         await self.configure_simulator(
-            department, "people", msgspec.json.encode(subject.department_record).decode()
+            department, "people", msgspec.json.encode(person.department_record).decode()
         )
 
     async def publish_record(self, topic: Topic, value: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ class ScenarioRunner:
                 "this scenario begins on Kafka, which does not answer.", KAFKA_REMEDY
             ) from error
 
-    async def wait_for_event(self, topic: Topic, subject: DemoPerson) -> None:
+    async def wait_for_event(self, topic: Topic, person: DemoPerson) -> None:
         """Wait until an event about *subject* was published on *topic*.
 
         Raises:
@@ -183,7 +183,9 @@ class ScenarioRunner:
         name = self._installation.settings.bus.wire_name(topic)
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                while not any(one.topic == name and _is_about(one, subject) for one in self._seen):
+                while not any(
+                    one.topic == name and _is_about(one, person) for one in self._seen_events
+                ):
                     self._new_event.clear()
                     await self._new_event.wait()
         except TimeoutError as error:
@@ -201,18 +203,18 @@ class ScenarioRunner:
         async for one in events:
             if not self._is_shown(one):
                 continue
-            self._seen.append(one)
+            self._seen_events.append(one)
             self._new_event.set()
             redacted = msgspec.structs.replace(one, payload=mask_payload(one.payload, one.type))
             self._output.print_item(redacted, f"    {redacted.text()}")
 
-    def _is_shown(self, one: ObservedEvent) -> bool:
-        return any(_is_about(one, subject) for subject in self._subjects)
+    def _is_shown(self, event: ObservedEvent) -> bool:
+        return any(_is_about(event, subject) for subject in self._shown_people)
 
 
-def _is_about(one: ObservedEvent, subject: DemoPerson) -> bool:
+def _is_about(event: ObservedEvent, person: DemoPerson) -> bool:
     # A death notice has no account id, only the identifier.
-    return (bool(subject.id) and one.key == subject.id) or (
-        isinstance(one.payload, dict)
-        and one.payload.get("identifierValue") == subject.identifier_value
+    return (bool(person.id) and event.key == person.id) or (
+        isinstance(event.payload, dict)
+        and event.payload.get("identifierValue") == person.identifier_value
     )

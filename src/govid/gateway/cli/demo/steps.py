@@ -60,11 +60,13 @@ async def wait_for_status(
     runner.narrate(f"The profile of {person.email} has the status {expected}")
 
 
-def require_status(response: httpx.Response, expected: HTTPStatus, what: str) -> None:
+def require_status(response: httpx.Response, expected: HTTPStatus, action: str) -> None:
     """Check that *response* has the status *expected*.
 
     Raises:
         ScenarioFailed: it has another status.
     """
     if response.status_code != expected:
-        raise ScenarioFailed(f"{what} returned {response.status_code} instead of {expected.value}")
+        raise ScenarioFailed(
+            f"{action} returned {response.status_code} instead of {expected.value}"
+        )

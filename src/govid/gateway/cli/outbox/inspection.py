@@ -71,7 +71,7 @@ def status(as_json: bool) -> None:
             empty_text="",
         )
         _report_faults(faults)
-        is_kafka_down = not as_json and await _report_silence(installation, found)
+        is_kafka_down = not as_json and await _report_kafka_outage(installation, found)
         if not as_json and not faults:
             _print_next_step(found, is_kafka_down=is_kafka_down)
 
@@ -91,7 +91,7 @@ def _report_faults(faults: Sequence[InboundFault]) -> None:
         )
 
 
-async def _report_silence(installation: Installation, found: list[SubscriberStatus]) -> bool:
+async def _report_kafka_outage(installation: Installation, found: list[SubscriberStatus]) -> bool:
     """Report that the relay is late because Kafka does not answer; return whether that is so.
 
     Kafka is contacted only if the oldest pending event of the relay is older than `LATE_SECONDS`.
@@ -166,7 +166,7 @@ def groups(fingerprint: str | None, as_json: bool, **values: Any) -> None:
     asyncio.run(run())
 
 
-MOST_EXAMPLES = 10
+MAX_EXAMPLES = 10
 """Number of groups for which an example id is printed; a narrow table omits its column."""
 ADVICE = {
     "outage": "A dependency is unavailable; the key continues automatically when it is back.",
@@ -188,7 +188,7 @@ def _print_advice(found: list[FailureGroup]) -> None:
         f"{ADVICE.get(worst.reason, '').format(worst.error_class)}\n"
         f"An example: `govid outbox show {worst.example_id}`"
     )
-    for other in found[1:MOST_EXAMPLES]:
+    for other in found[1:MAX_EXAMPLES]:
         print_note(
             f"Of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`"
         )

@@ -49,7 +49,7 @@ class RepairCommand(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     verb: str
     """In the past tense, because it is a member of the JSON result."""
-    after: str
+    success_text: str
 
 
 RETRY = RepairCommand(
@@ -59,7 +59,7 @@ RETRY = RepairCommand(
     phase="Retrying",
     question="Retry {} deliveries?",
     verb="retried",
-    after=f"{{}} will be retried within a second, with all attempts. {STATUS_HINT}",
+    success_text=f"{{}} will be retried within a second, with all attempts. {STATUS_HINT}",
 )
 UNPARK = RepairCommand(
     kind=OutboxUnparked,
@@ -68,7 +68,7 @@ UNPARK = RepairCommand(
     phase="Unparking",
     question="Unpark {} keys?",
     verb="unparked",
-    after=(
+    success_text=(
         f"{{}} keys continue within a second; a key that fails again is parked again. {STATUS_HINT}"
     ),
 )
@@ -79,7 +79,7 @@ DISCARD = RepairCommand(
     phase="Discarding",
     question="Discard {} permanently? They will never be handled.",
     verb="discarded",
-    after=f"{{}} will never be handled; later events of their keys continue. {STATUS_HINT}",
+    success_text=f"{{}} will never be handled; later events of their keys continue. {STATUS_HINT}",
 )
 
 
@@ -176,4 +176,4 @@ async def _run_repair(
             repair.run(stuck, deliveries, actions, action, options.rate),
         )
         print_result(options, counts, repair.verb, done, action)
-        print_note(repair.after.format(done))
+        print_note(repair.success_text.format(done))

@@ -163,7 +163,7 @@ async def _backfill(options: OperatorOptions, filter_: DeliveryFilter, subscribe
         try:
             plan = SubscriberBackfill(connection, subscriptions, subscriber)
         except UnknownSubscriber as error:
-            names = sorted([*(consumer.name for consumer in subscriptions), RELAY])
+            names = sorted([*(definition.name for definition in subscriptions), RELAY])
             raise InvalidUsage(
                 f"this release has no subscriber named {subscriber}.",
                 f"There are: {', '.join(names)}.",

@@ -23,7 +23,7 @@ from govid.gateway.cli.operator import connect_at_current_schema
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
 from govid.gateway.cli.target import Installation, explain_kafka_outage, find_installation
 
-MOST_FINDINGS = 1_000
+MAX_FINDINGS = 1_000
 """At most this many findings are listed; all of them are counted."""
 
 
@@ -42,7 +42,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
     def add_findings(self, findings: list[AuditFinding]) -> None:
         """Count *findings*, and keep those that will be listed."""
         self.found += len(findings)
-        self.findings += findings[: MOST_FINDINGS - len(self.findings)]
+        self.findings += findings[: MAX_FINDINGS - len(self.findings)]
 
 
 @click.command(
@@ -178,7 +178,7 @@ async def _audit_database(connection: Any, range_: AuditRange, report: VerifyRep
     await _collect_findings(
         "Auditing events",
         await audit.count_events(),
-        _grouped(audit.run()),
+        _merge_lost_findings(audit.run()),
         report,
         lambda: totals.events,
     )
@@ -186,7 +186,7 @@ async def _audit_database(connection: Any, range_: AuditRange, report: VerifyRep
     report.deliveries = totals.states
 
 
-async def _grouped(
+async def _merge_lost_findings(
     findings: AsyncIterator[list[AuditFinding]],
 ) -> AsyncIterator[list[AuditFinding]]:
     """Pass *findings* on, but merge those of lost events into one per subscriber at the end."""

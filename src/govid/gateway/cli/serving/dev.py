@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import click
 import rich_click
 
-from govid.gateway.cli.commands import STARTED
+from govid.gateway.cli.commands import STARTED_AT
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.serving.listening import (
@@ -85,7 +85,7 @@ def command(
                 demonstration=True,
             )
             dev_run.Demonstration(
-                settings, started, folder, state, listener, STARTED, Output(as_json=as_json)
+                settings, started, folder, state, listener, STARTED_AT, Output(as_json=as_json)
             ).run(seeded=not no_seed)
     except CannotStart as error:
         raise CommandError(error.message, error.remedy) from error

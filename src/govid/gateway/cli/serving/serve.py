@@ -22,7 +22,7 @@ from govid.gateway.cli.serving.uvicorn_server import build_server_config, run_se
 from govid.gateway.cli.target import Installation, connect_to_database, load_settings
 from govid.gateway.cli.topics import accept_ahead_at_start
 from govid.gateway.http.edge import EdgeMiddleware
-from govid.gateway.settings import Settings, load
+from govid.gateway.settings import Settings, load_from_environment
 
 
 @click.command("serve", cls=rich_click.RichCommand, epilog="Example: govid migrate && govid serve")
@@ -104,4 +104,4 @@ async def _raise_outage(settings: Settings) -> None:
 def application() -> EdgeMiddleware:
     """Build the application in a worker process, which reads the settings again."""
     stop_on_hangup()
-    return create_app(load())
+    return create_app(load_from_environment())

@@ -55,12 +55,12 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
     refuse_exposure(host, expose=expose)
     settings = load_settings(demonstration=True)
     key_file = (settings.data_dir / "simulators" / "nhs.pem").absolute()
-    patients = nhs.NhsSimulator(
+    nhs_simulator = nhs.NhsSimulator(
         key=nhs.load_or_create_key(key_file),
         fault=settings.nhs.simulator_fault,
         is_limited=not settings.nhs.are_limits_lifted,
     )
-    ninos = hmrc.HmrcSimulator(
+    hmrc_simulator = hmrc.HmrcSimulator(
         fault=settings.hmrc.simulator_fault,
         is_limited=not settings.hmrc.are_limits_lifted,
         redirect_uri=settings.hmrc.redirect_uri,
@@ -70,40 +70,44 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
             url=format_listener_url(listener),
             settings={
                 "GOVID_NHS_BASE_URL": format_listener_url(listener),
-                "GOVID_NHS_CLIENT_ID": patients.client_id,
-                "GOVID_NHS_KEY_ID": patients.kid,
+                "GOVID_NHS_CLIENT_ID": nhs_simulator.client_id,
+                "GOVID_NHS_KEY_ID": nhs_simulator.kid,
                 "GOVID_NHS_PRIVATE_KEY_FILE": str(key_file),
                 "GOVID_NHS_ODS_CODE": nhs.SIMULATED_ODS,
                 "GOVID_NHS_ENDPOINT": nhs.SIMULATED_ENDPOINT,
                 "GOVID_NHS_PRACTICES": ",".join(map(_format_practice, nhs.SIMULATED_PRACTICES)),
                 "GOVID_HMRC_BASE_URL": format_listener_url(listener),
-                "GOVID_HMRC_CLIENT_ID": ninos.client_id,
-                "GOVID_HMRC_CLIENT_SECRET": ninos.client_secret,
+                "GOVID_HMRC_CLIENT_ID": hmrc_simulator.client_id,
+                "GOVID_HMRC_CLIENT_SECRET": hmrc_simulator.client_secret,
                 "GOVID_HMRC_SCOPE": hmrc.SCOPE,
                 "GOVID_HMRC_REDIRECT_URI": settings.hmrc.redirect_uri,
             },
         )
         output = Output(as_json=as_json)
-        departments = _Departments(patients, ninos)
+        departments = _DepartmentsApp(nhs_simulator, hmrc_simulator)
         run_server(departments, listener, lambda: _print_settings(running, output, as_json=as_json))
     print_note("Stopped.")
 
 
-def _format_practice(one: nhs.Practice) -> str:
-    return f"{one.specialty}={one.service}@{one.ods}"
+def _format_practice(practice: nhs.Practice) -> str:
+    return f"{practice.specialty}={practice.service}@{practice.ods_code}"
 
 
-class _Departments:
+class _DepartmentsApp:
     """Routes requests to a department or to the simulator control: their paths are distinct."""
 
     default_headers = ()
     """Headers of the responses that the protocol class writes itself."""
 
-    def __init__(self, patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator) -> None:
-        self._patients = patients
-        self._ninos = ninos
+    def __init__(self, nhs_simulator: nhs.NhsSimulator, hmrc_simulator: hmrc.HmrcSimulator) -> None:
+        self._nhs_simulator = nhs_simulator
+        self._hmrc_simulator = hmrc_simulator
         self._control = Litestar(
-            [simulator_control.build_simulator_router({"nhs": patients, "hmrc": ninos})],
+            [
+                simulator_control.build_simulator_router(
+                    {"nhs": nhs_simulator, "hmrc": hmrc_simulator}
+                )
+            ],
             openapi_config=None,
             logging_config=None,
         )
@@ -116,10 +120,10 @@ class _Departments:
         path = scope.get("path", "")
         if path.startswith("/simulator"):
             await self._control(scope, receive, send)
-        elif self._ninos.knows(path):
-            await self._ninos.application(scope, receive, send)
+        elif self._hmrc_simulator.handles_path(path):
+            await self._hmrc_simulator.application(scope, receive, send)
         else:
-            await self._patients.application(scope, receive, send)
+            await self._nhs_simulator.application(scope, receive, send)
 
 
 def _print_settings(running: RunningSimulators, output: Output, *, as_json: bool) -> None:
