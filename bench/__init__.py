@@ -1,1 +1,1 @@
-"""Measures govid against the floor below it and the prototype before it (`make bench`)."""
+"""Measures govid against a minimal application and the prototype before it (`make bench`)."""

@@ -4,7 +4,7 @@
     python -m bench --only kafka        one part: resources, profile, registration, logins,
                                         timing, emit, handlers, kafka, idle, paced,
                                         isolation, departments, exports
-    python -m bench --rounds 1 --seconds 2      a quick look, good for nothing else
+    python -m bench --rounds 1 --seconds 2      a quick look; its figures count for nothing
 
 Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
 run on the machine meanwhile.

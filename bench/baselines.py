@@ -1,4 +1,4 @@
-"""What govid is measured against: the floor and the prototype's shape, with 200 accounts."""
+"""The baselines of govid: a minimal application and the prototype's shape, with 200 accounts."""
 
 import secrets
 import sys

@@ -108,7 +108,7 @@ async def _export(
         size = 0
         async with client.stream("GET", "/api/auth/export", headers=_bearer(token)) as answer:
             if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-                # Two are made at a time, and nobody waits longer than five seconds for a place.
+                # Two are made at a time, and a request waits at most five seconds for its slot.
                 refused.append(answer.status_code)
                 await asyncio.sleep(float(answer.headers["Retry-After"]))
                 continue

@@ -1,4 +1,4 @@
-"""The floor: what a profile request costs when nothing is done but what it is about.
+"""A minimal application: a profile request that does nothing but read and encode it.
 
 A Litestar handler that verifies an HS256 token and reads one row by asyncpg; no sessions, no
 logs, no headers of ours, no problem details. It has what govid found to be fast (a pool that does

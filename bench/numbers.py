@@ -1,4 +1,4 @@
-"""Percentiles, and what a figure is held against."""
+"""Percentiles, and the targets of the figures."""
 
 import math
 from collections.abc import Sequence

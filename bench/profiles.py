@@ -1,4 +1,4 @@
-"""`GET /api/auth/profile`: govid as it ships, the floor below it, the prototype before it."""
+"""`GET /api/auth/profile`: govid as it ships, a minimal application, the prototype before it."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
     """Load the three in turn, *rounds* times, *seconds* each; return the medians.
 
     The servers share one core; wrk, PostgreSQL and Kafka share the other. The hash is at its floor
-    because nobody signs in while it is measured.
+    because no sign-in is measured with it.
     """
     with ExitStack() as stack:
         stack.enter_context(beside_the_servers())

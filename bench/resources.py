@@ -1,4 +1,4 @@
-"""What govid takes before anybody asks it anything: time to start, and memory at rest."""
+"""Measures what govid takes before its first request: time to start, and memory at rest."""
 
 import subprocess
 import sys

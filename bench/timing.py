@@ -31,8 +31,8 @@ MAIL = {
     "GOVID_SMTP_HOST": "127.0.0.1",
     "GOVID_SMTP_PORT": "1",
 }
-"""Nobody listens there: letters are written, and wait."""
-PASSWORD = "not the password of anybody"
+"""No mail server listens there: e-mails are stored, and wait."""
+PASSWORD = "not the password of anyone"
 
 LOCK = """
     UPDATE identity.throttle t SET
@@ -47,7 +47,7 @@ Attempt = Callable[[httpx.AsyncClient, str], Awaitable[float]]
 
 
 def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
-    """Try to sign in as nobody, with a wrong password, and where it is locked."""
+    """Try to sign in without an account, with a wrong password, and with a locked account."""
     with cluster.server() as postgres:
         where = Backends(postgres, NO_KAFKA, has_kafka=False)
         extra = {**FLOOR_OF_HASHES, **RAISED, **MAIL}

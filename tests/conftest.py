@@ -42,7 +42,7 @@ def template(postgres_server: str) -> str:
 def kafka_address() -> Iterator[str]:
     """Return the address of the Kafka that all tests share.
 
-    For the whole session: whoever started it waits at the end for all others to leave.
+    For the whole session: the worker that started it waits at the end until all others have left.
     """
     try:
         with kafka.shared() as address:
@@ -61,7 +61,7 @@ async def database_url(postgres_server: str, template: str) -> AsyncIterator[str
 
 @pytest.fixture
 def bus_settings(database_url: str) -> BusSettings:
-    """Return settings of a bus on the test's database, with nobody at Kafka's address."""
+    """Return settings of a bus on the test's database, without a Kafka at its address."""
     return BusSettings(
         database_url=database_url,
         kafka_bootstrap_servers="127.0.0.1:1",

@@ -85,7 +85,7 @@ class BusUnderTest:
         self.bus.add_module(Module(name="bench", subscribers=consumers))
 
     async def fill(self, events: Sequence[Event]) -> None:
-        """Commit *events* while nobody delivers."""
+        """Commit *events* while no dispatcher runs."""
         async with self.bus.database:
             for start in range(0, len(events), FILL_AT_A_TIME):
                 await self.emit(*events[start : start + FILL_AT_A_TIME])
@@ -106,7 +106,7 @@ class BusUnderTest:
             await self.bus.stop()
 
     async def wait_until_drained(self) -> None:
-        """Wait until nothing is owed to anybody."""
+        """Wait until no delivery is pending."""
         deadline = monotonic() + SETTLE_SECONDS
         while not await self.bus.database.reads.fetchval(ALL_QUIET):
             if monotonic() > deadline:
@@ -115,7 +115,7 @@ class BusUnderTest:
 
 
 class _At:
-    """A clock that stands still."""
+    """A clock that always shows the same time."""
 
     def __init__(self, moment: datetime) -> None:
         self._moment = moment

@@ -31,7 +31,7 @@ INSERT = "INSERT INTO bare VALUES ($1, $2, $3, $4, $5, $6)"
 STORED = """
     SELECT payload ->> 'userId' AS account, seq::int AS number FROM bus.event ORDER BY pos
 """
-# With Kafka it has two addressees, as most events have. Nobody delivers while this is measured.
+# With Kafka it has two addressees, as most events have. Nothing is delivered meanwhile.
 CONSUMER = Subscriber(name="bench.notes", handles=(VerificationRequested,), handler=Notes())
 
 

@@ -1,4 +1,4 @@
-"""How fast a backlog goes through a handler that writes one row for each event.
+"""How fast a handler processes a backlog that writes one row for each event.
 
 And what requests notice of it meanwhile: each writes a row and emits an event, one after the other.
 """
@@ -51,7 +51,7 @@ class Notes:
     """Writes one row for each event, as govid's modules write theirs."""
 
     async def prepare(self, delivery: Delivery[AccountBlocked]) -> None:
-        """Ask nobody."""
+        """Do nothing: this handler needs no answer."""
 
     async def apply(
         self,

@@ -1,4 +1,4 @@
-"""aiokafka without govid, with the settings of govid's producer: the floor below the relay."""
+"""aiokafka without govid, with the settings of govid's producer: the baseline of the relay."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ READ_SECONDS = 20
 
 
 class Record(NamedTuple):
-    """One record as it stands in Kafka."""
+    """One record as Kafka stores it."""
 
     partition: int
     key: bytes | None
@@ -112,7 +112,7 @@ async def _lane(
 
 @asynccontextmanager
 async def consuming(address: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Yield a consumer that stands at the end of *topic*, and has asked for more."""
+    """Yield a consumer at the end of *topic* that has already sent its next fetch request."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=address, enable_auto_commit=False)
     await consumer.start()
     try:

@@ -1,4 +1,4 @@
-"""When the records of a topic arrive at somebody who reads it."""
+"""Measures when the records of a topic arrive at a consumer."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""How long an event takes from its COMMIT to Kafka's acknowledgement, and to whoever reads Kafka.
+"""How long an event takes from its COMMIT to Kafka's acknowledgement, and to Kafka's readers.
 
 PostgreSQL says when a COMMIT was written and when the acknowledgement was noted; the reader says
 when it got the record, by the clock of the same machine. aiokafka alone is timed from `send`.
@@ -26,7 +26,7 @@ BUSY_PER_SECOND = 200
 ACCOUNTS = 100
 WARM_UP = 40
 LONGEST_BACKLOG_SECONDS = 0.5
-"""The backlog is not stable if at the end of a round more is owed than arises in this time."""
+"""The backlog is unstable if it is larger at the end of a round than what arises in this time."""
 COMMITS = """
     SELECT e.id::text AS id,
            extract(epoch FROM pg_xact_commit_timestamp(e.xmin))::float8 AS committed,
@@ -86,9 +86,11 @@ async def _through_govid(
         await _healthy(hub)
         async with reading(hub.settings.kafka_bootstrap_servers, topic, to_consumer) as arrivals:
             await _at_pace(pace, said, emit)
-            owed = (await fetch(url, PENDING))[0][0]
-            if owed > pace * LONGEST_BACKLOG_SECONDS:
-                raise LedgerMismatch(f"the backlog grows: {owed} are owed at the end")
+            pending = (await fetch(url, PENDING))[0][0]
+            if pending > pace * LONGEST_BACKLOG_SECONDS:
+                raise LedgerMismatch(
+                    f"the backlog grows: {pending} deliveries are pending at the end"
+                )
             await hub.wait_until_drained()
             arrived = await arrivals.all(len(said)) if arrivals else {}
     await settled(url, len(said), receipts=len(said))

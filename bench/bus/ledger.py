@@ -1,4 +1,4 @@
-"""What was said, held against what came of it: lost, doubled, left over or out of order."""
+"""Compares emitted events with their effects: lost, duplicated, left over or out of order."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 LEFT = """
     SELECT (SELECT count(*) FROM bus.event) AS events,
            (SELECT count(*) FROM bus.receipt WHERE outcome = 'done') AS receipts,
-           (SELECT count(*) FROM bus.delivery) AS owed,
+           (SELECT count(*) FROM bus.delivery) AS pending,
            (SELECT count(*) FROM bus.parked) AS parked,
            (SELECT count(*) FROM bus.dead) AS dead
 """
@@ -70,14 +70,14 @@ class Ledger:
         """Read all of *topic* and compare.
 
         Raises:
-            Unclean: not everything stands there once, in order, and each key in one partition.
+            Unclean: not every record is there once and in order, or a key has two partitions.
         """
         records = reader.read(address, [topic])
         self.compare(topic, ((str(each.key), each.n) for each in records))
         if len({each.event_id for each in records}) != len(records):
             raise LedgerMismatch(f"{topic}: two events have one id")
         if len({(each.key, each.partition) for each in records}) != len(self._said):
-            raise LedgerMismatch(f"{topic}: a key stands in two partitions")
+            raise LedgerMismatch(f"{topic}: a key is in two partitions")
 
     @property
     def size(self) -> int:
@@ -98,7 +98,7 @@ async def settled(url: str, events: int, *, receipts: int, pending: int = 0) -> 
         Unclean: it is not that many *events* and *receipts*, or something is left over.
     """
     rows = await fetch(url, LEFT)
-    expected = {"events": events, "receipts": receipts, "owed": pending, "parked": 0, "dead": 0}
+    expected = {"events": events, "receipts": receipts, "pending": pending, "parked": 0, "dead": 0}
     if (found := dict(rows[0])) != expected:
         raise LedgerMismatch(f"the database has {found}, and not {expected}")
 

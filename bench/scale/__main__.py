@@ -2,7 +2,7 @@
 
     python -m bench.scale --accounts 100000
 
-Builds two databases by SQL, of 10,000 accounts and of as many as it is told, each over ninety days,
+Builds two databases by SQL, of 10,000 accounts and of as many as requested, each over ninety days,
 and prints the figures of both in milliseconds (medians).
 """
 

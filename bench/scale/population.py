@@ -15,7 +15,7 @@ KEPT_DAYS = 90
 
 
 class _At:
-    """A clock that stands still."""
+    """A clock that always shows the same time."""
 
     def __init__(self, moment: datetime) -> None:
         self._moment = moment

@@ -51,7 +51,7 @@ def upgrade() -> None:
         ) WITH (fillfactor = 80)
     """)
     # In this order: of two violated unique indexes PostgreSQL names the older one, and an address
-    # that is taken is told before an identifier that is taken.
+    # that is taken is reported before an identifier that is taken.
     op.execute("""
         CREATE UNIQUE INDEX account_email_key ON identity.account (email_canonical)
         WHERE password_hash IS NOT NULL

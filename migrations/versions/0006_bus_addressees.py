@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns. What was stored before keeps NULL: nobody can say any more."""
+    """Add the columns. Rows stored before keep NULL: the addressees are not known any more."""
     op.execute("ALTER TABLE bus.event ADD COLUMN addressees text[]")
     op.execute("ALTER TABLE bus.stream ADD COLUMN first_id uuid, ADD COLUMN last_id uuid")
     op.execute("""

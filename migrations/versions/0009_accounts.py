@@ -20,7 +20,7 @@ def upgrade() -> None:
         """status IN ('registered', 'pending_verification', 'verified', 'verification_failed',
                       'blocked', 'closed')""",
     )
-    # A closed account keeps its identifier for a time, so that nobody else may claim it at once.
+    # A closed account keeps its identifier for a time, so that no other may claim it at once.
     _replace(
         "account_registered_has_no_identifier",
         """status = 'closed'
@@ -37,7 +37,7 @@ def upgrade() -> None:
                                   AND email_confirmed_at IS NULL)""",
     )
     _add("account_confirmed_has_email", "email_confirmed_at IS NULL OR email IS NOT NULL")
-    # What housekeeping looks for: claims that nobody confirmed, and closed accounts' identifiers.
+    # What the cleanup looks for: claims never confirmed, and closed accounts' identifiers.
     op.execute("""
         CREATE INDEX account_claims ON identity.account (created_at)
         WHERE status IN ('pending_verification', 'verification_failed')
@@ -46,8 +46,8 @@ def upgrade() -> None:
         CREATE INDEX account_held ON identity.account (closed_at)
         WHERE status = 'closed' AND identifier_value IS NOT NULL
     """)
-    # A letter without an account goes to nobody: it is there so that asking for an address that
-    # nobody has takes the same work.
+    # An e-mail without an account is never sent: it is stored so that a request for an unknown
+    # address takes the same work.
     op.execute("""
         CREATE TABLE identity.letter (
             id         uuid NOT NULL,
@@ -87,7 +87,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them. Closed accounts go for good: the older schema has no place for them."""
+    """Remove them. Closed accounts are deleted: the older schema has no place for them."""
     op.execute("DROP TABLE identity.link")
     op.execute("DROP TABLE identity.letter")
     op.execute("DROP INDEX identity.account_held")

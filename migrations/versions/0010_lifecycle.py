@@ -1,4 +1,4 @@
-"""Keep every notice of death and every operator's act on an account, and what came of it.
+"""Keep every notice of death and every operator command on an account, and their outcomes.
 
 Revision ID: 0010
 """

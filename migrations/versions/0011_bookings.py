@@ -19,8 +19,8 @@ def upgrade() -> None:
             ADD COLUMN service text
     """)
     op.execute("CREATE INDEX appointment_account ON nhs.appointment (account_id, id)")
-    # A row is a hold on a slot, from the wish until the practice knows that it is over. That the
-    # same slot is held twice is what the key makes impossible.
+    # A row is a hold on a slot, from the appointment request until the practice knows that it is
+    # over. The key makes it impossible that the same slot is held twice.
     op.execute("""
         CREATE TABLE nhs.held_slot (
             service        text NOT NULL,

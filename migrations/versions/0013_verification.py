@@ -1,4 +1,4 @@
-"""Keep what citizens claim of themselves, each attempt to prove it, and what came of it.
+"""Keep what citizens claim of themselves, each attempt to prove it, and its outcome.
 
 Revision ID: 0013
 """

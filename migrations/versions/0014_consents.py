@@ -36,7 +36,7 @@ def upgrade() -> None:
     """)
     # One for all accounts: a consent that follows a deleted one has none of its generations.
     op.execute("CREATE SEQUENCE hmrc.consent_generation AS bigint")
-    # `claimed_until`: somebody is exchanging the tokens, and others wait.
+    # `claimed_until`: one request is exchanging the tokens, and others wait.
     op.execute("""
         CREATE TABLE hmrc.consent (
             account_id    uuid NOT NULL,
@@ -57,7 +57,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them; whoever consented has to do so again."""
+    """Remove them; account holders have to consent again."""
     op.execute("DROP TABLE hmrc.consent")
     op.execute("DROP SEQUENCE hmrc.consent_generation")
     op.execute("DROP TABLE hmrc.consent_request")

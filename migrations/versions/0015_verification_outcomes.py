@@ -51,6 +51,6 @@ def downgrade() -> None:
 def _check(table: str, name: str, condition: str) -> None:
     op.execute(f"ALTER TABLE identity.{table} DROP CONSTRAINT {name}")
     op.execute(f"ALTER TABLE identity.{table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
-    # In a transaction of its own: only then is nobody locked out while all rows are read.
+    # In a transaction of its own: only then is no session blocked while all rows are read.
     with op.get_context().autocommit_block():
         op.execute(f"ALTER TABLE identity.{table} VALIDATE CONSTRAINT {name}")

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add columns that nobody has to fill, and tables that begin empty."""
+    """Add nullable columns, and tables that begin empty."""
     # `change` counts acceptances over all topics. A replica notes in `topics_change` which of them
     # is in force for all that it has under way.
     op.execute("""

@@ -46,7 +46,7 @@ def upgrade() -> None:
     )
     _give_keys_to_their_owners()
     with op.get_context().autocommit_block():
-        # A build waits for every transaction that is older than itself, and holds nobody up.
+        # A build waits for every transaction that is older than itself, and blocks no session.
         op.execute("SET lock_timeout = 0")
         op.execute("SET statement_timeout = 0")
         # An index that an earlier attempt could not finish is there, and of no use.
@@ -113,6 +113,6 @@ def _reviews(known: str, without_notice: str) -> None:
         op.execute(f"""
             ALTER TABLE identity.review_item ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID
         """)
-        # In a transaction of its own, so that nobody is locked out while all rows are read.
+        # In a transaction of its own, so that no session is blocked while all rows are read.
         with op.get_context().autocommit_block():
             op.execute(f"ALTER TABLE identity.review_item VALIDATE CONSTRAINT {name}")

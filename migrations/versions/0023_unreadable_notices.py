@@ -34,7 +34,7 @@ def _reasons(known: str) -> None:
         ALTER TABLE identity.review_item ADD CONSTRAINT review_item_reason_is_known
             CHECK (reason IN ({known})) NOT VALID
     """)
-    # In a transaction of its own: only then is nobody locked out while all rows are read.
+    # In a transaction of its own: only then is no session blocked while all rows are read.
     with op.get_context().autocommit_block():
         op.execute(
             "ALTER TABLE identity.review_item VALIDATE CONSTRAINT review_item_reason_is_known"

@@ -28,7 +28,7 @@ INDEXES = {
 def upgrade() -> None:
     """Build the indexes while their tables are written to."""
     with op.get_context().autocommit_block():
-        # A build waits for every transaction that is older than itself, and holds nobody up.
+        # A build waits for every transaction that is older than itself, and blocks no session.
         op.execute("SET lock_timeout = 0")
         op.execute("SET statement_timeout = 0")
         for name, rows in INDEXES.items():

@@ -34,7 +34,7 @@ SECRET = "a secret for tests of 32 bytes or more"
 
 @pytest.fixture
 def chosen() -> settings.Settings:
-    """Return settings with which a house can be built; nothing listens at its addresses."""
+    """Return settings that suffice to build the components; nothing listens at their addresses."""
     return settings.load_from_environment(
         {
             "GOVID_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/none",
@@ -86,8 +86,8 @@ def test_i9_every_struct_with_personal_data_is_redacted() -> None:
 def test_i10_subscribers_are_called_what_they_were_always_called(
     chosen: settings.Settings,
 ) -> None:
-    # A name that changes here leaves deliveries behind that nobody takes: add names, never change
-    # one, and take one away only when its last delivery is done.
+    # A name that changes here leaves deliveries behind without a subscriber: add names, never
+    # change one, and take one away only when its last delivery is done.
     components = wiring.assemble_components(chosen)
     names = [consumer.name for module in components.modules for consumer in module.subscribers]
     assert sorted([*names, RELAY]) == [

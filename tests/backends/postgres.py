@@ -78,7 +78,7 @@ async def clone(server_url: str, template: str) -> str:
 
 
 async def drop(server_url: str, database_url: str) -> None:
-    """Remove a database of `clone`, whoever is still connected."""
+    """Remove a database of `clone` despite open connections."""
     name = make_url(database_url).database
     await _execute(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
@@ -99,9 +99,9 @@ async def _execute(server_url: str, statement: str) -> None:
 async def _set_up(server_url: str) -> bool:
     """Store the settings; tell whether they want a new start.
 
-    Nobody pulls this server's plug, and each test drops a database: it waits for no disk. A COMMIT
-    is as real as ever for whoever asks it; tests of power cuts start their own. And several of
-    govid's servers stand before it at once, each with its pools.
+    The server never loses its power, and each test drops a database: it does not wait for the
+    disk. A COMMIT is as real as ever for its clients; tests of power cuts start their own server.
+    Several servers of govid are its clients at once, each with its pools.
     """
     connection = await asyncpg.connect(server_url)
     try:

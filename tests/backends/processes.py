@@ -44,7 +44,7 @@ class Server:
 
         *ready* is a URL that answers with 200 once the server serves, *token* the bearer token
         for that question where one is needed. All output is added to the file *log*; *folder*
-        is the working directory, so that nobody's `.env` is read.
+        is the working directory, so that no `.env` of a developer is read.
         """
         self.ready_seconds = 0.0
         self._command = command

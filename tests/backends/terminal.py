@@ -42,7 +42,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def shows(self, text: str) -> bool:
-        """Tell whether *text* stands unbroken in one row."""
+        """Tell whether one row contains *text* unbroken."""
         return any(text in row for row in self.rows())
 
 
@@ -71,7 +71,7 @@ def run(
                 continue
             try:
                 read = os.read(here, 65536)
-            except OSError:  # Linux says so when the last process has closed the terminal.
+            except OSError:  # Linux raises it once the last process has closed the terminal.
                 read = b""
             if not read:
                 return Screen(code=process.wait(10), text=written, columns=columns)

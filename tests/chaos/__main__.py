@@ -1,10 +1,10 @@
-"""Breaks everything that can be broken around three replicas, and then counts.
+"""Injects faults around three replicas, and then compares what was promised with what happened.
 
     python -m tests.chaos --seeds 200
     python -m tests.chaos --seed 42
 
 prints one line of JSON for each seed; ends with 1 and the seed to repeat at the first that failed,
-and with 75 where no Kafka, or no PostgreSQL for a fail-over, is to be had.
+and with 75 if no Kafka, or no PostgreSQL for a fail-over, can be started.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from tests.faults.registrants import RegistrationLoad, build_applicants, sign_in
 
 PATIENTS = 24
 EVENTS_A_BOOKING = 3
-"""The wish, the decision, and the record that somebody was let in."""
+"""The appointment request, the decision, and the record of the access decision."""
 AT_A_TIME = 50
 """As many may wait for an answer; who comes then is not served, and counts as an error."""
 

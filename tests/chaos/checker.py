@@ -1,4 +1,7 @@
-"""Compares what was promised with what happened. Pure: it is tested with lies of every kind."""
+"""Compares what was promised with what happened.
+
+It does no input or output, and is tested with broken runs of every kind.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -48,7 +51,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     unread: Sequence[Record] = ()
     """Those of *deaths* that Kafka removed, and that `verify` names as unread."""
     published_again: Mapping[tuple[str, int], int] = {}
-    """By topic and partition: from which offset on stands what an operator had published again.
+    """By topic and partition: the offset from which on records were published again by an operator.
 
     Kafka had lost it, so it comes behind what is younger: each part has its own order.
     """
@@ -79,7 +82,7 @@ class CheckReport(msgspec.Struct, kw_only=True):
     two_ids: int = 0
     """Records that say the same under different ids."""
     stuck: int = 0
-    """Deliveries that nobody handled, and keys that wait for an operator."""
+    """Deliveries that were not handled, and keys that wait for an operator."""
     sent_again: int = 0
     """Records that Kafka has twice under one id: allowed, and worth knowing."""
     removed_unread: int = 0
@@ -153,7 +156,7 @@ def check_run(ledger: Ledger, evidence: Evidence) -> CheckReport:
     # in which Kafka has it: how he makes that the order of his numbers is his own affair.
     said = {(sight.subject, sight.n) for sight in _of_records(evidence.deaths)}
     verdict.lost += len(set(evidence.notices) - said)
-    # What nobody could read has to be named, and then it is no more than counted. A replica that
+    # Unreadable records have to be named, and then they are only counted. A replica that
     # died may have handled some of it, and not have noted how far it was.
     handled = {(e.subject, e.n) for e in evidence.effects if e.subscriber == DEATHS}
     unread = [one for one in evidence.unread if (one.key, one.n) not in handled]

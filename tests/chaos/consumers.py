@@ -48,14 +48,14 @@ PlannedFailures = Mapping[tuple[UUID, int], Kind]
 
 
 class TransientFailure(Exception):
-    """The handler fails at this event, for now."""
+    """The handler fails at this event once more, as planned."""
 
 
 class Requests:
     """Notes a request, and answers it by an event of the same key."""
 
     def __init__(self, database: Database, moods: PlannedFailures) -> None:
-        """Meet *moods*, which are counted in *database*."""
+        """Fail as *moods* plans; the failures that remain are counted in *database*."""
         self._database = database
         self._moods = moods
 
@@ -107,7 +107,7 @@ class Notes:
         self._number = number
 
     async def prepare(self, delivery: Delivery[Any]) -> None:
-        """Ask nobody."""
+        """Do nothing: this handler needs no answer."""
 
     async def apply(self, tx: Transaction, delivery: Delivery[Any], outcome: None) -> None:
         """Write."""

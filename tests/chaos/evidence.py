@@ -103,7 +103,7 @@ async def until_drained(
     removed: Collection[tuple[str, int, int]],
     seconds: float,
 ) -> None:
-    """Return once nothing is owed any more and *notices* were handled, or when time is up.
+    """Return once no delivery is pending and *notices* were handled, or when time is up.
 
     Those that were *removed* and that govid knows to be gone are not waited for.
     """
@@ -115,7 +115,7 @@ async def until_drained(
             lost = unread(notices, removed, gaps)
             expected = {(record.key, record.n) for record in notices if record not in lost}
             noted = await connection.fetchval(NOTED, DEATHS)
-            # In this order: a notice that comes in is owed before it is noted.
+            # In this order: an inbound notice is pending before it is noted.
             if noted >= len(expected) and await connection.fetchval(PENDING) == 0:
                 return
             await asyncio.sleep(0.05)
@@ -167,7 +167,7 @@ async def gather(
 
 
 async def keep(database_url: str, found: Evidence, folder: Path) -> None:
-    """Write all tables and records into *folder*, for whoever wants to know why a run failed."""
+    """Write all tables and records into *folder*, to find out why a run failed."""
     connection: Any = await asyncpg.connect(database_url)
     try:
         for (table,) in await connection.fetch(TABLES):

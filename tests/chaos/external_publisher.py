@@ -1,7 +1,7 @@
-"""Somebody outside who publishes notices of death, and says some of them twice.
+"""A Kafka producer outside govid that publishes notices of death, some of them twice.
 
-The outsider speaks to the broker itself, past the proxy: what it was told is acknowledged is in
-Kafka, and what is in Kafka has to take effect once.
+It connects to the broker itself, past the proxy: a record that was acknowledged is in Kafka, and
+what is in Kafka has to take effect once.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ FLUSH_SECONDS = 90
 
 
 class ExternalPublisher:
-    """A producer of another make."""
+    """Publishes notices with another client library than govid's."""
 
     def __init__(self, address: str, topic: str, seed: int) -> None:
         """Publish to *topic* of the broker at *address* what *seed* says."""
@@ -43,13 +43,13 @@ class ExternalPublisher:
                 "compression.type": codec,
                 # Compressed batches hold several records, as those of busy senders do.
                 "linger.ms": 5 if codec == "none" else COMPRESSED_LINGER_MS,
-                # One after the other, again and again until Kafka has it: a notice may stand in
-                # Kafka twice then, which is what outsiders do.
+                # One after the other, again and again until Kafka has it: a notice may be
+                # in Kafka twice then, as with real external producers.
                 "acks": "all",
                 "max.in.flight.requests.per.connection": 1,
                 "log_level": 0,
                 "topic.metadata.refresh.interval.ms": 1000,
-                # Back as soon as the broker is: how long an outsider sulks is not what is tested.
+                # Back as soon as the broker is: the back-off of this client is not what is tested.
                 "reconnect.backoff.max.ms": 500,
             }
         )
@@ -74,7 +74,7 @@ class ExternalPublisher:
     async def _flush(self) -> None:
         left = await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
         if left:
-            raise RuntimeError(f"Kafka did not take {left} notices of the outsider")
+            raise RuntimeError(f"Kafka did not take {left} notices of the external publisher")
 
     def _publish(self, holder: str, n: int) -> None:
         notice = DeathNotified(

@@ -1,4 +1,4 @@
-"""A primary with a synchronous standby behind one address that leads to whichever of them rules."""
+"""A primary with a synchronous standby behind one address that leads to the current primary."""
 
 import asyncio
 from collections.abc import AsyncIterator

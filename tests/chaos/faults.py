@@ -62,7 +62,7 @@ class FaultTargets(msgspec.Struct, frozen=True, kw_only=True):
     published: Sequence[str]
     """The topics that may be deleted."""
     removed: dict[tuple[str, int, int], Record]
-    """The notices that Kafka was told to remove, by topic, partition and offset."""
+    """The notices that Kafka was asked to remove, by topic, partition and offset."""
 
 
 async def inject_fault(cast: FaultTargets, fault: Fault) -> None:

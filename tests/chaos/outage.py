@@ -126,7 +126,7 @@ async def _highest_memory(govid: Govid, seconds: float) -> float:
 
 
 async def _drained(connection: Any, few: float) -> float:
-    """Return when no more than a *few* were owed to Kafka, or when patience ended."""
+    """Return when at most a *few* deliveries are pending for Kafka, or when time is up."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline and await connection.fetchval(PENDING) > few:
         await asyncio.sleep(0.05)

@@ -48,7 +48,7 @@ class Kind(StrEnum):
     KAFKA_CUT = "kafka.cut"
     KAFKA_SWALLOWED = "kafka.swallowed"
     KAFKA_COMPRESSED = "kafka.compressed"
-    """Whoever notifies deaths sends compressed batches from now on."""
+    """The external publisher sends compressed batches from now on."""
     KAFKA_DAMAGED = "kafka.damaged"
     """Every batch of records that the broker sends arrives with one bit flipped."""
     KAFKA_TOPIC_DELETED = "kafka.topic_deleted"

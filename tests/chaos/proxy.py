@@ -1,8 +1,8 @@
 """A TCP proxy that can do to its connections what networks do.
 
 It drops them, refuses new ones, delays, cuts in the middle of a message, and swallows: a black
-hole holds back what is sent, in one direction or both, and nobody is told. When it ends, either
-all of it arrives after all, or the connections of that time stay dead for ever and silently, as
+hole holds back what is sent, in one direction or both, without an error. When it ends, either all
+of it arrives after all, or the connections of that time stay dead for ever and silently, as
 behind a firewall that has forgotten them.
 """
 
@@ -62,7 +62,7 @@ class Connection:
         self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, host: str, port: int
     ) -> None:
         """Pass on what comes from either side until one of them ends."""
-        # The server hears of nobody whose first words do not arrive.
+        # The server learns nothing of a client whose first bytes do not arrive.
         await self.gates[Way.UP].wait()
         back, server = await asyncio.open_connection(host, port)
         self._writers.append(server)
@@ -110,7 +110,7 @@ class Proxy:
         self.damage_over: int | None = None
         """In each longer chunk from the server one bit of its first Kafka record batch is flipped.
 
-        Only batches have a checksum: nobody can notice damage to the rest of Kafka's protocol.
+        Only batches have a checksum: damage to the rest of Kafka's protocol cannot be noticed.
         """
         self.damaged = 0
         self._target = (host, port)
@@ -141,7 +141,7 @@ class Proxy:
             await asyncio.wait(self._connections)
 
     def is_passed(self, data: bytes) -> bytes:
-        """Return *data* as it leaves the proxy: with a bit flipped if `damage_over` says so."""
+        """Return *data* as it leaves the proxy: with a bit flipped if `damage_over` requires it."""
         if self.damage_over is None or len(data) <= self.damage_over:
             return data
         batch = _BATCH.search(data)
@@ -161,11 +161,11 @@ class Proxy:
             connection.abort()
 
     def refuse(self) -> None:
-        """Reset every connection, and let nobody in until `admit`."""
+        """Reset every connection, and refuse new ones until `admit`."""
         if self._server is not None:
             self._server.close()
             self._server = None
-            # A socket that is bound and does not listen refuses, and nobody else gets the port.
+            # A socket that is bound and does not listen refuses, and no other gets the port.
             self._placeholder = self._bound()
         self.drop()
 

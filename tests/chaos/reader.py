@@ -24,12 +24,12 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """Return where it stands, or stood."""
+        """Return the topic, partition and offset at which it is or was."""
         return self.topic, self.partition, self.offset
 
 
 class Value(msgspec.Struct, frozen=True):
-    """Where the number of an event stands in its record: it depends on the type."""
+    """The member of a record that holds the number of its event: it depends on the type."""
 
     correlation_id: str | None = None
     error: str | None = None

@@ -29,7 +29,7 @@ def main(settings: BusSettings, moods: PlannedFailures, logs: Path) -> None:
         try:
             asyncio.run(_run(settings, moods))
         except (OSError, asyncpg.PostgresError) as error:
-            # The database is away: whoever started this process starts it again.
+            # The database is away: the process that started this one starts it again.
             log.warning("not started", extra={"error_class": type(error).__name__})
             sys.exit(1)
 

@@ -21,7 +21,7 @@ RESTART_SECONDS = 0.5
 
 
 class Replica:
-    """A place for a process: whoever dies there is replaced, for as long as the run lasts."""
+    """Supervises one process: it is replaced if it dies, for as long as the run lasts."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Replica:
             await asyncio.sleep(LOOK_SECONDS)
             if self._process is not None and not self._process.is_alive():
                 self.deaths += 1
-                # A supervisor waits a moment, too: what is owed is the other replicas' meanwhile.
+                # A supervisor waits a moment, too: other replicas take its deliveries.
                 await asyncio.sleep(RESTART_SECONDS)
                 self._start()
 

@@ -1,4 +1,4 @@
-"""One run: replicas, writers, an outsider, and the faults of a seed; then quiet, and the books."""
+"""Runs replicas, writers, an external publisher and the faults of a seed; then checks all."""
 
 import asyncio
 import signal
@@ -198,7 +198,7 @@ async def _accept_gaps(
     """Return the notices that were removed unread, as `verify` names them; give them up.
 
     Raises:
-        RuntimeError: an alarm would not have told of all of them, or one was not given up.
+        RuntimeError: an alarm would have missed some of them, or one was not given up.
     """
     gaps = (
         await verify(shared_backends.fork_server, settings, shared_backends.broker.address, folder)
@@ -228,7 +228,7 @@ async def _publish_again(
 ) -> Mapping[tuple[str, int], int]:
     """Publish what a deleted topic had held, if that is what `verify` finds.
 
-    Return from which offsets on it stands in the topics that may have been deleted.
+    Return from which offsets on it is in the topics that may have been deleted.
     """
     if (
         await verify(shared_backends.fork_server, settings, shared_backends.broker.address, folder)

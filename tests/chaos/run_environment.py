@@ -1,4 +1,4 @@
-"""What a run is played on: its database, its names in Kafka, its proxies and its writers."""
+"""Prepares the environment of a run: its database, its names in Kafka, its proxies and writers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.chaos.writers import APPOINTMENT, VERIFICATION, Writers, account_numb
 
 
 async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
-    """Create the accounts and the moods; return the moods."""
+    """Create the accounts and the planned failures; return these."""
     moods = {
         # Early numbers, which every account is sure to reach.
         (account_number(fault.number % ACCOUNTS), 1 + fault.number % 5): fault.kind
@@ -48,7 +48,7 @@ async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
 
 
 def build_settings(plan: Plan, shared_backends: SharedBackends, database_url: str) -> BusSettings:
-    """Return settings of a bus past all proxies but Kafka's, under names that are the run's own."""
+    """Return settings of a bus past all proxies but Kafka's, under names of this run only."""
     name = make_url(database_url).database or ""
     mark = f"{plan.seed}.{name[-6:]}"
     return BusSettings(
@@ -88,7 +88,7 @@ async def open_proxies(
 
 @asynccontextmanager
 async def open_writers(settings: BusSettings, seed: int) -> AsyncIterator[Writers]:
-    """Yield writers on a bus that only writes, and tells the replicas about it."""
+    """Yield writers on a bus that only writes, and notifies the replicas."""
     bus = Bus(settings, SystemClock())
     bus.add_module(module(bus.database, {}))
     notifier = WakeupNotifier(settings.database_url, bus.wakeups, lambda: REPLICAS)

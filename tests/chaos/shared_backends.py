@@ -1,4 +1,4 @@
-"""What all runs share: a PostgreSQL, a Kafka behind a port of ours, and a nursery of processes."""
+"""Backends that all runs share: PostgreSQL, Kafka behind a port of ours, and a fork server."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from tests.backends.ports import free_port
 
 
 class SharedBackends(NamedTuple):
-    """Where runs are played. Databases, topics and proxies are each run's own."""
+    """The backends of all runs. Each run has its own database, topics and proxies."""
 
     server_url: str
     template: str
@@ -25,10 +25,10 @@ class SharedBackends(NamedTuple):
 
 @contextmanager
 def shared_backends() -> Iterator[SharedBackends]:
-    """Yield a stage; everything is gone afterwards.
+    """Yield the backends; everything is removed afterwards.
 
     Raises:
-        Unavailable: there is no Kafka to be had.
+        Unavailable: no Kafka can be started.
     """
     with ExitStack() as stack:
         port = free_port()

@@ -1,4 +1,4 @@
-"""Whatever breaks: nothing is lost, doubled, out of order or stuck, and verify says so too."""
+"""Under every fault nothing is lost, duplicated, out of order or stuck, and verify agrees."""
 
 from collections.abc import Sequence
 

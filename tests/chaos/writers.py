@@ -1,8 +1,8 @@
-"""Writers that change accounts and say so by events, and the ledger of what they were told.
+"""Writers that change accounts and emit events, and the ledger of the answers they got.
 
 Each command takes the next number of its account, under the account's row lock: so the numbers of
 an account follow the order of its commits, whatever the bus does. What the ledger knows comes from
-the writers alone: who was told that a command committed, who was not, and who gave up on purpose.
+the writers alone: which commands were acknowledged, which were not, and which gave up on purpose.
 """
 
 import asyncio
@@ -134,7 +134,7 @@ class Writers:
                 await self._in_vain(tx)
 
     async def _in_vain(self, tx: Transaction) -> None:
-        """Emit in a savepoint that is rolled back: nobody may ever hear of number 0."""
+        """Emit in a savepoint that is rolled back: no subscriber may ever receive number 0."""
         with suppress(GivenUp):
             async with tx.savepoint():
                 tx.emit(_event(VERIFICATION, account_number(0), 0))

@@ -1,4 +1,4 @@
-"""A clock for simulators, whose tokens and memories end after hours or days."""
+"""A clock for simulators, whose tokens and records expire after hours or days."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the sheets of both departments need: a clock that moves, and plain clients."""
+"""Fixtures of both departments' contract tests: a clock that moves, and plain clients."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ def certificates() -> ssl.SSLContext:
 
 @pytest.fixture
 async def http(certificates: ssl.SSLContext) -> AsyncIterator[Any]:
-    """Yield a function that opens plain clients: the sheets speak HTTP, and no adapter's code."""
+    """Yield a function that opens plain HTTP clients, which use no code of govid's clients."""
     clients: list[httpx.AsyncClient] = []
 
     def opened(target: Any) -> httpx.AsyncClient:

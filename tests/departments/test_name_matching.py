@@ -1,4 +1,4 @@
-"""Both departments judge a name alike (B2 to B5)."""
+"""Both departments compare names alike (B2 to B5)."""
 
 from collections.abc import AsyncIterator
 from datetime import date

@@ -1,4 +1,4 @@
-"""Backends that a fault may hit: nobody else uses them."""
+"""Backends that a fault may hit: each is used by one test only."""
 
 import os
 from collections.abc import Iterator

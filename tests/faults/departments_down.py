@@ -126,7 +126,7 @@ async def _state(connection: Any) -> State:
 
 
 async def _verified(connection: Any, patience: float) -> float | None:
-    """Return after how many seconds nobody waited any more; None if somebody did in the end."""
+    """Return after how many seconds no account waited any more; None if one still did."""
     began = time.monotonic()
     while (await _state(connection)).waiting:
         if time.monotonic() > began + patience:
@@ -136,7 +136,7 @@ async def _verified(connection: Any, patience: float) -> float | None:
 
 
 def is_as_promised(figures: dict[str, Any], *, limits: bool) -> dict[str, bool]:
-    """Tell of each promise whether it was kept; with *limits* nobody promises a time."""
+    """Tell of each promise whether it was kept; with *limits* no time is promised."""
     seconds = figures["all_verified_after_seconds"]
     return {
         "nobody_refused": figures["refused"] == {},

@@ -1,4 +1,4 @@
-"""What is true after a fault, asked of PostgreSQL and of Kafka, and not of govid."""
+"""Reads the state after a fault from PostgreSQL and Kafka, not from govid."""
 
 import asyncio
 import time

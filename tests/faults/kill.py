@@ -2,7 +2,7 @@
 
     python -m tests.faults.kill --registrations 500 --kills 10 --seed 1
 
-prints what became of every account and of every event, and exits with 1 unless all is well.
+prints the outcome of every account and of every event, and exits with 1 unless all is well.
 """
 
 import argparse

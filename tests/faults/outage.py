@@ -1,4 +1,4 @@
-"""Kafka is away while people register and book; then it comes.
+"""Kafka is unavailable while people register and book; then it starts.
 
     python -m tests.faults.outage --registrations 200
 

@@ -1,4 +1,4 @@
-"""People who register, again and again, until the server that keeps dying has let them in."""
+"""Registrations that are repeated until a server that keeps being killed has accepted them."""
 
 import asyncio
 import random
@@ -9,12 +9,12 @@ from uuid import UUID
 import httpx
 from nhs_number.validate import calculate_checksum
 
-PASSWORD = "words that nobody guesses"
+PASSWORD = "words that no one guesses"
 PATIENCE_SECONDS = 60
 
 
 class Applicant(NamedTuple):
-    """Somebody who wants an account."""
+    """A person who wants an account."""
 
     email: str
     identifier_type: str
@@ -34,7 +34,7 @@ class RegistrationLoad:
     """Registers applicants, a few at a time.
 
     `admitted` are the ids that came with a 201. `unanswered` are the addresses of those whose
-    connection broke, and who were told afterwards that they had an account already.
+    connection broke, and whose next attempt was answered that the account exists already.
     """
 
     def __init__(self, url: str, applicants: Sequence[Applicant], at_a_time: int = 8) -> None:
@@ -85,7 +85,7 @@ class RegistrationLoad:
             try:
                 answer = await client.post("/api/auth/register", json=applicant.body())
             except httpx.ConnectError:
-                # Nobody listens: the request was never sent.
+                # Nothing listens: the request was never sent.
                 await asyncio.sleep(0.05)
                 continue
             except httpx.TransportError:
@@ -122,7 +122,7 @@ def build_applicants(count: int, *, group: str = "fault", start: int = 0) -> lis
 
 
 def _nhs_numbers(start: int) -> Iterator[str]:
-    """Yield well-formed numbers of the range that is never given to anybody (999...)."""
+    """Yield well-formed numbers of the range that is never issued (999...)."""
     for n in range(start, 999_999_999):
         digit = calculate_checksum(str(n))
         # A remainder of ten has no digit: those numbers are not issued.

@@ -1,4 +1,4 @@
-"""People who say who they are when they register, and are known to their departments."""
+"""Registrations with claimed facts, of people whom the simulated departments know."""
 
 import asyncio
 from collections import Counter
@@ -30,8 +30,8 @@ async def add_to_departments(url: str, people: Sequence[Applicant]) -> None:
 class PacedRegistrations:
     """Registers people at an even pace, however slowly they are answered.
 
-    `answers` counts how, by status; `asked_again` how often somebody was to come again in a moment,
-    as too many passwords had come at a time for this machine.
+    `answers` counts how, by status; `asked_again` how often a registration had to be repeated,
+    because this machine had too many passwords to hash at once.
     """
 
     def __init__(self, url: str, per_second: float) -> None:

@@ -3,8 +3,8 @@
     python -m tests.faults.rotation --rate 200
 
 prints how many requests were answered, and how many were not as they should be; exits with 1 if
-there was any. Somebody outside checks every new token, too, with a key set that they keep for as
-long as its header allows.
+there was any. An external verifier checks every new token, too, with a key set that it keeps for
+as long as its header allows.
 """
 
 import argparse
@@ -44,7 +44,7 @@ PROFILE = "/api/auth/profile"
 
 
 class Verifier:
-    """Somebody outside who checks tokens, and asks for the keys no more often than they must."""
+    """An external verifier of tokens that fetches the keys as rarely as it may."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self.failures = 0

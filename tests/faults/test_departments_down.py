@@ -1,4 +1,4 @@
-"""Departments may be away: people register all the same, and are verified when they are back."""
+"""Departments may be unavailable: people register, and are verified once they are back."""
 
 import asyncio
 from collections import Counter

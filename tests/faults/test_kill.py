@@ -1,4 +1,4 @@
-"""The server may die at any moment: who got a 201 is verified, and every event reaches Kafka."""
+"""The server may die at any moment: each 201 leads to a verification, each event to Kafka."""
 
 from pathlib import Path
 

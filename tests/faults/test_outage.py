@@ -1,4 +1,4 @@
-"""Kafka may be away: people notice nothing, and when it comes it gets everything, in order."""
+"""Kafka may be unavailable: clients notice nothing, and it gets every event later, in order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A signing key is rotated, and nobody notices."""
+"""A signing key is rotated without an effect on any client."""
 
 from pathlib import Path
 

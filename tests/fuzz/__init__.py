@@ -1,1 +1,1 @@
-"""Everything that the OpenAPI document allows, and much that it does not."""
+"""Requests that the OpenAPI document allows, and many that it does not."""

@@ -1,4 +1,4 @@
-"""Calls every operation of the document with what a machine thinks of."""
+"""Calls every operation of the document with generated input."""
 
 import contextlib
 from collections import Counter

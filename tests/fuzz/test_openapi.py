@@ -1,4 +1,4 @@
-"""The whole document, called with and without a token: what is answered, and what gets out."""
+"""Calls the whole document with and without a token: checks answers and leaks."""
 
 import asyncio
 import os

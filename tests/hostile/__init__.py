@@ -1,1 +1,1 @@
-"""Hostile clients at the socket, each alone against a warm server: see `README.md`."""
+"""Hostile clients at the socket, one at a time against a warm server: see `README.md`."""

@@ -1,4 +1,4 @@
-"""A client that speaks the contract's words."""
+"""A client of the API, with the names of its contract."""
 
 import asyncio
 from typing import Any
@@ -53,7 +53,7 @@ class Client:
         return str(answer.json()["access_token"])
 
     async def citizen(self, person: dict[str, str] | None = None, **changes: Any) -> str:
-        """Register somebody and return their token."""
+        """Register a person and return their token."""
         answer = await self.register(person, **changes)
         assert answer.status_code == 201, answer.text
         return await self.token(answer.json()["email"])

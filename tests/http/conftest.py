@@ -72,6 +72,6 @@ def genuine(shared_server: str) -> str:
 
 
 async def _token(url: str) -> str:
-    """Register somebody and return their token."""
+    """Register a person and return their token."""
     async with httpx.AsyncClient(base_url=url, timeout=10) as http:
         return await Client(http).citizen(email="genuine@example.com", identifierValue="CN731731C")

@@ -1,4 +1,4 @@
-"""Words that must stay inside, and the places where they could get out."""
+"""Personal values that must not leak, and the places where they could."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a server has sent, where `GOVID_MAIL` is a folder."""
+"""Reads the e-mails of a server whose `GOVID_MAIL` is a folder."""
 
 import asyncio
 import re

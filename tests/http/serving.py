@@ -19,7 +19,7 @@ READY_SECONDS = 10
 def demonstration(database_url: str, folder: Path, **changes: object) -> Settings:
     """Return the settings of a demonstration whose simulated death does not come by itself.
 
-    Nobody is at Kafka's address, which changes nothing for a client.
+    Nothing listens at Kafka's address, which changes nothing for a client.
     """
     return load_from_environment(
         {

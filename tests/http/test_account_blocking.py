@@ -1,4 +1,4 @@
-"""What an operator does at a terminal is felt by the next request to a server that runs."""
+"""An operator command takes effect on the next request to a running server."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What people change about their accounts leaves by no side door: tokens of links least of all."""
+"""No change of an account leaks personal data, and least of all tokens of links."""
 
 import asyncio
 

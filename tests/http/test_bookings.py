@@ -1,4 +1,4 @@
-"""A citizen books a slot, moves and cancels the appointment: the whole house, over HTTP."""
+"""A citizen books a slot, moves and cancels the appointment: the whole application, over HTTP."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +37,7 @@ def appointment_request(*slots: dict[str, Any]) -> dict[str, Any]:
 
 
 async def until(client: Client, token: str, path: str, status: str) -> Any:
-    """Wait until the appointment at *path* has *status*, and return the answer that says so."""
+    """Wait until the appointment at *path* has *status*, and return that answer."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while (found := await client.get(path, token)).json()["status"] != status:
             await asyncio.sleep(0.02)

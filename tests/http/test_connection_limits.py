@@ -1,4 +1,4 @@
-"""D2: how many connections there may be, and what becomes of clients that never read."""
+"""D2: how many connections there may be, and what happens to clients that never read."""
 
 import asyncio
 import contextlib

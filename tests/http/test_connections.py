@@ -1,4 +1,4 @@
-"""Connections on which no request comes about."""
+"""Connections without a valid request."""
 
 import asyncio
 import contextlib
@@ -425,6 +425,6 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def _numbered(number: int, *, last: bool = False) -> bytes:
-    """Return a request that is told apart by *number*."""
+    """Return a request that *number* distinguishes from others."""
     end = b"Connection: close\r\n" if last else b""
     return REQUEST[:-2] + b"X-Correlation-ID: n-%d\r\n" % number + end + b"\r\n"

@@ -1,4 +1,4 @@
-"""Taking one's data along, and closing an account for good."""
+"""Exporting one's data, and closing an account permanently."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def mailbox(settings: Settings) -> Mailbox:
 
 
 async def lived(client: Client) -> str:
-    """Let somebody do everything; return their token."""
+    """Register a person who uses everything; return their token."""
     token = await client.citizen()
     await client.until_status(token, "verified")
     assert (await client.post("/api/nhs/patients", PATIENT, token)).status_code == 201

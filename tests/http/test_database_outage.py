@@ -1,4 +1,4 @@
-"""The database goes away under a running server."""
+"""The database becomes unavailable under a running server."""
 
 from tests.backends import postgres
 from tests.http.client import NHS, Client

@@ -1,4 +1,4 @@
-"""A notice of death that came before anybody registered: the contract's examples still hold."""
+"""A notice of death that came before the registration: the contract's examples still hold."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The mail of a demonstration, as a page; and that nothing else has one."""
+"""The mailbox page of a demonstration, which no other server has."""
 
 from pathlib import Path
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Confirming an address, and changing it: the new one counts once it is confirmed."""
+"""Confirming and changing an address: the new one counts once it is confirmed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What every answer carries, and how browsers are told who may read it."""
+"""What every answer carries, and which origins browsers may let read it."""
 
 import pytest
 

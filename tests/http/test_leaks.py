@@ -1,4 +1,4 @@
-"""Nothing personal leaves by the side doors: logs, problems, keys, headers of events (I9)."""
+"""Nothing personal leaks: logs, problems, keys, headers of events (I9)."""
 
 import asyncio
 from typing import Any

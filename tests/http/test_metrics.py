@@ -1,4 +1,4 @@
-"""What Prometheus reads: every metric that was promised, and nobody's data."""
+"""What Prometheus reads: every metric that was promised, and no personal data."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""E1: who may read the counters of a server in production."""
+"""E1: access to the metrics of a server in production."""
 
 from pathlib import Path
 

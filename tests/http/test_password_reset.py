@@ -1,4 +1,4 @@
-"""Setting a forgotten password by a link in a mail, and changing one that is known."""
+"""Password reset by a link in an e-mail, and password change."""
 
 import asyncio
 
@@ -166,10 +166,10 @@ async def test_r4_an_unknown_address_costs_the_same_rows_and_gets_no_mail(
     await settled(database)
     assert len(list(mailbox.folder.glob("*.eml"))) == 1
     rows = await database.reads.fetch(
-        "SELECT type, payload::text LIKE '%account_id\":null%' AS nobody FROM bus.event"
+        "SELECT type, payload::text LIKE '%account_id\":null%' AS without_account FROM bus.event"
         " WHERE type LIKE 'identity.credential.%' OR type LIKE 'identity.letter.%' ORDER BY pos"
     )
-    assert [(row["type"], row["nobody"]) for row in rows] == [
+    assert [(row["type"], row["without_account"]) for row in rows] == [
         ("identity.letter.written", False),
         ("identity.credential.reset_requested", True),
         ("identity.letter.written", False),

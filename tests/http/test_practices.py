@@ -1,4 +1,4 @@
-"""Appointments at practices of an NHS that is asked over a socket, whole: from wish to diary."""
+"""Appointments at practices of an NHS that is asked over a socket, whole: from request to diary."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ NAMED = f"General practice=2000099999@{SIMULATED_ODS},Cardiology=2000011147@{SIM
 
 @pytest.fixture
 def monday() -> date:
-    """Return the next Monday: practices are open, and have nobody yet."""
+    """Return the next Monday: practices are open, and have no bookings yet."""
     today = datetime.now(UTC).date()
     return today + timedelta(days=7 - today.weekday())
 
@@ -43,7 +43,7 @@ def simulator() -> NhsSimulator:
 async def client(
     simulator: NhsSimulator, database_url: str, tmp_path: Path
 ) -> AsyncIterator[Client]:
-    """Yield a client of a server that is told of this NHS by its settings, and by nothing else."""
+    """Yield a client of a server that knows this NHS from its settings only."""
     async with served(simulator.application) as nhs:
         settings = demonstration(
             database_url,

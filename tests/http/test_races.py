@@ -1,4 +1,4 @@
-"""Two at the same moment."""
+"""Two requests at the same moment."""
 
 import asyncio
 from typing import Any

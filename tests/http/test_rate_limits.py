@@ -1,4 +1,4 @@
-"""What the throttle looks like from outside."""
+"""Rate limits and lockouts as clients see them."""
 
 import asyncio
 import json
@@ -117,7 +117,7 @@ class TestAddresses:
 
 
 class TestProxies:
-    """Behind a proxy of ours, clients are told apart."""
+    """Behind a trusted proxy, clients are distinguished."""
 
     @pytest.fixture
     def overrides(self) -> dict[str, object]:

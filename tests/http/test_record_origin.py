@@ -1,4 +1,4 @@
-"""Records say who vouches for them, and nobody files one under another person's number (E8)."""
+"""Records say who vouches for them, and none is filed under another person's number (E8)."""
 
 from typing import Any
 

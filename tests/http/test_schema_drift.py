@@ -1,4 +1,4 @@
-"""Readiness notices a schema that somebody changed by hand."""
+"""Readiness notices a schema that was changed by hand."""
 
 import asyncpg
 import pytest

@@ -1,4 +1,4 @@
-"""E1: two requests whose answers must not be told apart leave the same marks in public.
+"""E1: two requests whose answers must be indistinguishable leave the same marks in public.
 
 Each pair is sent to a server of its own. Everything that a stranger can see is compared: the
 answers with their header bytes, `/health`, and every counter, also those that production hides.
@@ -18,7 +18,7 @@ from tests.http.test_metrics import Sample, scraped
 
 KNOWN, OTHER = "known@example.com", "other@example.com"
 REPORTED = "AB123456C"
-"""The simulated death reports it before anybody has registered."""
+"""A notice of death names it before an account is registered with it."""
 TIMED = re.compile(
     r"_(?:bucket|sum)$|_seconds$|^process_|^govid_(?:dead_tuples|outbox_|activity_dropped|gc_)"
 )

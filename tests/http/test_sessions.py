@@ -1,4 +1,4 @@
-"""Sessions over HTTP: begun, renewed, listed, ended, and dead in every process at once."""
+"""Sessions over HTTP: begun, renewed, listed and revoked in every process at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ REFRESH = "/api/auth/refresh"
 
 
 async def begun(client: Client, person: dict[str, str] = NIN) -> dict[str, Any]:
-    """Register somebody and return the tokens of their session."""
+    """Register a person and return the tokens of their session."""
     await client.register(person)
     return await signed_in(client, person)
 
@@ -31,7 +31,7 @@ async def signed_in(client: Client, person: dict[str, str] = NIN) -> dict[str, A
 
 
 async def refused(client: Client, token: str) -> None:
-    """Make sure that nobody believes *token*."""
+    """Make sure that *token* is refused everywhere."""
     answer = await client.get(PROFILE, token)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'

@@ -1,4 +1,4 @@
-"""A demonstration's departments can be changed while they run; nobody else's can."""
+"""The simulated departments of a demonstration can be changed while they run; no others can."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tax records with consent, over HTTP: the page of `govid dev`, the refusals, and what gets out."""
+"""Tax records with consent, over HTTP: the page of `govid dev`, the refusals, and leaks."""
 
 import asyncio
 from html import unescape

@@ -1,4 +1,4 @@
-"""Tokens that are not believed: each a 401 that says the same."""
+"""Invalid tokens: each is refused by the same 401."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""D7: a 422 names what was sent as it was sent, and advises a form that is taken."""
+"""D7: a 422 names the sent member as it was sent, and advises an accepted form."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Being verified by what one says of oneself, against the simulated departments."""
+"""Verification by claimed facts, against the simulated departments."""
 
 import asyncio
 from collections.abc import AsyncIterator

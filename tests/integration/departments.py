@@ -55,7 +55,7 @@ class FixedClock:
 
 
 def unit_of_work(database: Database, clock: FixedClock) -> UnitOfWork:
-    """Return a unit of work whose events are stored, and delivered to nobody."""
+    """Return a unit of work whose events are stored, and not delivered."""
     outbox = PostgresOutbox(
         EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), Subscriptions()
     )
@@ -137,8 +137,7 @@ def wait_for_blocked_session(database: Database) -> Callable[[], Awaitable[bool]
 async def serving(module: Module, account_id: UUID) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the module's routes who is signed in as *account_id*.
 
-    The header `X-Account` makes a request somebody else's, `X-Assurance` somebody's who is known
-    better or less.
+    The header `X-Account` changes the account of a request, `X-Assurance` its assurance level.
     """
 
     def principal(request: Request[Any, Any, Any]) -> Principal:

@@ -14,7 +14,7 @@ IDENTIFIERS = {"nhs": IdentifierType.NHS, "hmrc": IdentifierType.NIN}
 
 
 class StatedFacts:
-    """Everybody says the same of themselves."""
+    """Returns the same claimed facts for every account."""
 
     def __init__(self, facts: ClaimedFacts) -> None:
         self.facts = facts
@@ -28,14 +28,14 @@ def verification_handler(module: Module) -> Handler[Any, Any]:
 
 
 def build_claim(module: Module, value: str) -> Delivery[VerificationRequested]:
-    """Return the question whether the identifier *value* is somebody's."""
+    """Return the request to verify the identifier *value*."""
     return a_verification(IDENTIFIERS[module.name], value, ACCOUNT_ID)
 
 
 async def verify_and_fetch(
     module: Module, uow: UnitOfWork, database: Database, value: str
 ) -> list[object]:
-    """Verify *value*; return what was said, but for the times."""
+    """Verify *value*; return the published results, without their times."""
     await handle(verification_handler(module), build_claim(module, value), uow)
     return [
         (event["isVerified"], event["error"])

@@ -16,7 +16,7 @@ from tests.kafka.fixtures import KafkaFixture
 
 @pytest.fixture(autouse=True)
 def tidy() -> Iterator[None]:
-    """See to it that a connection left open is told by the test that left it."""
+    """Report a connection that was left open in the test that left it."""
     yield
     gc.collect()
 

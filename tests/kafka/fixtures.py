@@ -1,4 +1,4 @@
-"""One replica's Kafka room on real backends, and a witness who reads what it published."""
+"""The Kafka service of one replica on real backends, and a reader of what it published."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -51,7 +51,7 @@ class IdleHandler:
 
 
 class KafkaFixture:
-    """One replica without dispatchers: whatever comes in stays a delivery."""
+    """One replica without dispatchers: inbound events stay pending deliveries."""
 
     def __init__(self, settings: BusSettings, database: Database) -> None:
         self.settings = settings
@@ -82,7 +82,7 @@ class KafkaFixture:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator["KafkaFixture"]:
-        """Run leases and the room for the length of the block."""
+        """Run leases and the Kafka service for the length of the block."""
         leasing = asyncio.create_task(self.leases.run())
         await self.kafka.start()
         try:
@@ -108,7 +108,7 @@ class KafkaFixture:
         return await self.count(table, where) == count
 
     async def wait_until_drained(self) -> None:
-        """Wait until the relay owes nothing."""
+        """Wait until the relay has no pending delivery."""
         await wait_until(self._has_nothing_pending)
 
     async def _has_nothing_pending(self) -> bool:

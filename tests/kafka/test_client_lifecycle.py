@@ -1,4 +1,4 @@
-"""What a start that was cut short leaves behind: nothing."""
+"""A cancelled start leaves nothing behind."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ CHUNK_BYTES = 65_536
 
 
 class UnresponsiveBroker:
-    """Stands before a broker; answers the first request of a connection, and no other."""
+    """A proxy of a broker that answers the first request of a connection, and no other."""
 
     def __init__(self, broker: str) -> None:
         self._host, _, self._port = broker.partition(":")

@@ -1,4 +1,4 @@
-"""Headers there and back, and the partition of a key."""
+"""CloudEvents headers are encoded and decoded; a key has its partition."""
 
 from typing import Any
 from uuid import UUID

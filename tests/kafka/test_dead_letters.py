@@ -1,4 +1,4 @@
-"""Dead letters keep the content of a record whatever a refusal of another one was about."""
+"""Dead letters keep the content of a record, whatever the refusal of another one."""
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Requirement 15: what stands in Kafka is what the contract of each type says, to the byte."""
+"""Requirement 15: what Kafka stores is what the contract of each type says, to the byte."""
 
 import msgspec
 import pytest

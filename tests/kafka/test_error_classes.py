@@ -1,4 +1,4 @@
-"""Each error of Kafka has one answer."""
+"""Each error of Kafka has one error class."""
 
 import pytest
 from aiokafka import errors

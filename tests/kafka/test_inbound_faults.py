@@ -1,4 +1,4 @@
-"""The row of a fault ends when its fault does, whoever reported it and whatever was decided."""
+"""The row of a fault ends when its fault does, with any reporter and any decision."""
 
 from datetime import UTC, datetime
 

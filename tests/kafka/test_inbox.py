@@ -1,4 +1,4 @@
-"""Requirement 14: what others publish takes effect once; what we published ourselves has none."""
+"""Requirement 14: inbound records take effect once; records that govid published have none."""
 
 import asyncio
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""One turn of the inbox is bounded, and one record that takes too long stops its partition only."""
+"""One round of the inbox is bounded, and one record that takes too long stops one partition."""
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -18,7 +18,7 @@ DELAYS = {
     "server": "RAISE EXCEPTION 'no' USING ERRCODE = 'query_canceled'",
     "driver": "PERFORM pg_sleep(30)",
 }
-"""What a trigger does so that its statement is given up: by the server, by whoever is first."""
+"""What a trigger does so that its statement is cancelled: by the server or by the client."""
 EACH_DELAY = pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS)
 SLOW_TOGETHER = """
     CREATE FUNCTION delay() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
-"""An inbox that does not get on is noticed: by its lag, by health and by what operators see."""
+"""An inbox without progress is noticed: by its lag, by health and by what operators see."""
 
 import pytest
 
@@ -54,10 +54,10 @@ async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
         for number in range(3):
             value = encoded({**body, "number": number})
             await external_producer.send_and_wait(replica.wire_name(topic), value, partition=1)
-    # The second failure at one position is told, the fourth stops the partition.
+    # The second failure at one position is reported, the fourth stops the partition.
     await wait_until(lambda: is_in("failing", {place: 0}))
     await wait_until(lambda: is_in("stopped", {place: 1}))
-    # Nothing was read past it, and the lag is told all the same: from the end of the partition.
+    # Nothing was read past it, and the lag is still reported: from the end of the partition.
     await wait_until(lambda: is_behind(3))
     await wait_until(lambda: replica.holds("inbound_fault", 1))
     (fault,) = await InboundFaults(replica.database.bus_reads).fetch_all()

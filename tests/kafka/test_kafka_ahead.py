@@ -64,7 +64,7 @@ async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
         await accept_ahead(connection, OperatorActions(connection, replica.outbox), [one], WHY)
         await replica.wait_until_drained()
         assert await is_health(replica, "ok")
-        # Nobody is told to stop for what was accepted; that rows are missing stays true.
+        # Accepted records stop nothing any more; that rows are missing stays true.
         ((finding,), tally) = await prove(replica)
         assert (finding.problem, finding.event_id) == ("record_unknown", ids[-forgotten])
         assert tally.ahead_since is None

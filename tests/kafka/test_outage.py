@@ -1,4 +1,4 @@
-"""Requirements 6 and 7: an outage of Kafka loses nothing, spends nothing, and heals by itself."""
+"""Requirements 6 and 7: an outage of Kafka loses no event, uses no attempt, and ends by itself."""
 
 import asyncio
 from collections.abc import Iterator

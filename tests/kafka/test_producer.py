@@ -1,4 +1,4 @@
-"""Requirement 7: after an error that a producer cannot survive, another one goes on by itself."""
+"""Requirement 7: after a fatal error the producer is replaced automatically."""
 
 from typing import Any
 from uuid import uuid4

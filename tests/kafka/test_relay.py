@@ -1,4 +1,4 @@
-"""What govid publishes: whole, in order, and only while the leases are its own."""
+"""The outbox relay publishes completely, in order, and only while it holds the leases."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4

@@ -79,7 +79,7 @@ async def running(settings: BusSettings) -> AsyncIterator[KafkaFixture]:
 
 
 async def copy(server: str, source: str, target: str) -> None:
-    """Make database *target* a copy of *source*; both are names, and nobody is connected."""
+    """Make database *target* a copy of *source*; both are names, and there are no connections."""
     connection = await asyncpg.connect(server)
     await connection.execute(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)')
     await connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
@@ -117,7 +117,7 @@ async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
     assert "stop govid and read docs/restore.md" in reported.stdout
     assert "Kafka is ahead of this database since " in reported.stderr
 
-    # What others sent meanwhile is taken in again, once the inbox's group stands before it.
+    # What others sent meanwhile is taken in again, once the inbox's group is reset to before it.
     await rewind(settings, since)
     again = datetime.now(UTC)
     accepted = await govid("govid topics accept-ahead --reason 'restored from a backup' --yes")

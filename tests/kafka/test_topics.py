@@ -1,4 +1,4 @@
-"""A topic keeps the number of partitions that it had at first sight, until an operator says so."""
+"""A topic keeps its first known number of partitions until an operator accepts a change."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What receipts claim is compared with what Kafka holds (r11)."""
+"""Receipts are compared with the records in Kafka (r11)."""
 
 import asyncio
 from collections.abc import Callable
@@ -95,7 +95,7 @@ async def execute(replica: KafkaFixture, statement: str, *parameters: Any) -> No
 async def administer(
     replica: KafkaFixture, change: Callable[[AdminClient], dict[Any, Any]]
 ) -> None:
-    """Do *deed* to the topics, and wait until it is done."""
+    """Change the topics by *change*, and wait until it is done."""
 
     def do() -> None:
         client = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})

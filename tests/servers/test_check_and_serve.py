@@ -248,7 +248,7 @@ TopicChange = Callable[[KafkaFixture], Awaitable[Mapping[str, object] | None]]
 
 
 def topics(deed: TopicChange) -> Input:
-    """Return topics that a server has created, after *deed* was done to them."""
+    """Return topics that a server has created, after they were changed by *change*."""
 
     @contextmanager
     def prepare(place: ServerPlace) -> Iterator[Given]:

@@ -75,7 +75,7 @@ async def test_c1_everything_follows_a_failover(
             address.target = standby.port
             await primary.turn_read_only()
 
-            # What meets an old connection is told to come again; the next ones are served.
+            # A request on an old connection is asked to come again; the next ones are served.
             answers = [await registered(client, number) for number in range(12)]
             assert 500 not in answers
             await until(is_ready)

@@ -1,4 +1,4 @@
-"""A full disk: requests are told to come again, nothing is lost, and it heals by itself."""
+"""A full disk: requests get a 503, nothing is lost, and it heals by itself."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ def server(disk: Path) -> Iterator[DebianServer]:
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room that there is; return the file that has it."""
+    """Fill the disk; return the file that fills it."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:

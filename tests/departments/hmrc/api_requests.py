@@ -1,4 +1,4 @@
-"""Requests to HMRC, right but for what a test changes."""
+"""Requests to HMRC, valid but for what a test changes."""
 
 from collections.abc import Mapping
 from typing import Any

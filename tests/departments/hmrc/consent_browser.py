@@ -1,4 +1,4 @@
-"""A browser at HMRC's page of consent, with a person before it and an application behind it."""
+"""A browser on HMRC's consent page, used by one person for one application."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def challenge(verifier: str = VERIFIER) -> str:
 
 
 class ConsentBrowser:
-    """Asks for consent and for what comes of it, right but for what a test changes."""
+    """Asks for consent and for the tokens that follow, valid but for what a test changes."""
 
     def __init__(self, asking: HmrcRequests) -> None:
         self.asking = asking

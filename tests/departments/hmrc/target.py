@@ -1,4 +1,4 @@
-"""Which HMRC the sheets are held against: in this process, on a loopback port, or one named.
+"""Which HMRC the contract tests run against: in this process, on a loopback port, or one named.
 
 `GOVID_TEST_HMRC_URL` names another, with `GOVID_TEST_HMRC_CLIENT_ID`,
 `GOVID_TEST_HMRC_CLIENT_SECRET` and `GOVID_TEST_HMRC_SCOPE` for its token endpoint: a simulator in

@@ -1,4 +1,4 @@
-"""Somebody's tax, read with a token for which they have consented."""
+"""Requests for a person's tax records, with a token for which they have consented."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ SUBJECTS = tuple(VERSIONS)
 
 
 class TaxRequests:
-    """Consents as Ida, on a page that sends nobody back, and reads."""
+    """Consents as Ida, on a page without a redirect, and reads."""
 
     def __init__(self, asking: HmrcRequests) -> None:
         self.asking = asking

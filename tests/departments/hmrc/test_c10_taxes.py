@@ -1,4 +1,4 @@
-"""C10: a person's tax, for whom that person has let in."""
+"""C10: a person's tax records, for applications with that person's consent."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""C7: tokens for which a person has to consent."""
+"""C7: tokens that require a person's consent."""
 
 import asyncio
 from datetime import timedelta

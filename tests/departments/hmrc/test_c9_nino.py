@@ -1,4 +1,4 @@
-"""C9: the two contracts by which HMRC says whether a number is somebody's."""
+"""C9: the two contracts by which HMRC says whether a number belongs to a person."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The port `NinoVerifier`, by its remote adapter: alike by every contract and in every way."""
+"""The remote implementation of `NinoVerifier`: the same results by every API and transport."""
 
 import asyncio
 import logging

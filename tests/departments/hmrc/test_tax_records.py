@@ -1,4 +1,4 @@
-"""The ports `ConsentDesk` and `TaxRecords`, by their remote adapters."""
+"""The remote implementations of `ConsentClient` and `TaxRecordClient`."""
 
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -65,7 +65,7 @@ class Behind(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = self.answers(request)
-        # The library's own stand-in has been read before anybody can, which no network does.
+        # The library's own response is read in advance, which no network does.
         return httpx.Response(
             answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
         )
@@ -131,7 +131,7 @@ async def agreed(connected: Connected, asking: HmrcRequests) -> str:
 
 
 async def consented(connected: Connected, asking: HmrcRequests) -> GrantedTokens:
-    """Consent as Ida, and return what comes of it."""
+    """Consent as Ida, and return the result."""
     return await connected.consent_client.redeem(await agreed(connected, asking), VERIFIER, "c-1")
 
 

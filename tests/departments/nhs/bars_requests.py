@@ -1,4 +1,4 @@
-"""Requests to Booking and Referral, right but for what a test changes."""
+"""Booking and Referral requests, valid but for what a test changes."""
 
 import json
 from base64 import b64encode
@@ -23,7 +23,7 @@ PATIENT = "9476719931"
 
 
 class JanuaryClock:
-    """A clock that stands on a Monday in January, until a test moves it."""
+    """A clock that shows a Monday in January, until a test moves it."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A way to an NHS that keeps what was sent by it."""
+"""An HTTP transport to an NHS that records its requests."""
 
 from urllib.parse import parse_qs
 

@@ -1,4 +1,4 @@
-"""Which NHS the sheets are held against: in this process, on a loopback port, or one named.
+"""Which NHS the contract tests run against: in this process, on a loopback port, or one named.
 
 `GOVID_TEST_NHS_URL` names another, with `GOVID_TEST_NHS_CLIENT_ID`, `GOVID_TEST_NHS_KID` and
 `GOVID_TEST_NHS_KEY_FILE` for its token endpoint: a simulator in another process, a sandbox, the

@@ -1,4 +1,4 @@
-"""C1: of several faults in a request for a token, the first in the NHS's order is told."""
+"""C1: of several faults in a request for a token, the first in the NHS's order is reported."""
 
 from typing import Any
 from uuid import uuid4

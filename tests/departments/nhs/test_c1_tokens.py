@@ -27,7 +27,7 @@ GARTON: ClaimedFacts = facts("Bill", "Garton", "1946-06-23")
 
 
 class Seconds:
-    """A clock that counts as it is told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""C3: patients by what is known of them."""
+"""C3: patients by their demographic data."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""C6: slots and appointments, by messages and by the verbs that are on their way: the rules."""
+"""C6: rules of slots and appointments, by messages and by the REST verbs to come."""
 
 import asyncio
 from datetime import timedelta

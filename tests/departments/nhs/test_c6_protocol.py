@@ -1,4 +1,4 @@
-"""C6: what every call to Booking and Referral needs, whatever it is about."""
+"""C6: what every Booking and Referral request needs."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The port `PatientRegistry`, by its remote adapter: the same answers whichever way it asks."""
+"""The remote implementation of `PatientRegistry`: the same results by every transport."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The port `Practices`, by its BaRS adapter: the same answers whichever way it asks."""
+"""The BaRS implementation of `PracticeClient`: the same results by every transport."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Requests for tokens, right but for what a test changes."""
+"""Token requests, valid but for what a test changes."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A replica that has a flood of events behind one key that waits for an operator."""
+"""A replica with many events behind one parked key."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ BLOCKED_EVENTS = """
 async def replica_with_blocked_key(
     settings: BusSettings, *, behind: int
 ) -> AsyncIterator[BusFixture]:
-    """Run a replica that has so many events *behind* a key that an operator has to decide about."""
+    """Run a replica with so many events *behind* a parked key."""
     await create_ledger(settings.database_url)
     async with Database(settings) as database:
         replica = BusFixture(settings, database, SignallingHandler())

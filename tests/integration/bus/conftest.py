@@ -8,6 +8,6 @@ from tests.integration.bus.harness import BusFixture, LedgerHandler, create_ledg
 
 @pytest.fixture
 async def replica(bus_settings: BusSettings, database: Database) -> BusFixture:
-    """Return a replica whose handler does as it is told."""
+    """Return a replica with a handler that a test controls."""
     await create_ledger(bus_settings.database_url)
     return BusFixture(bus_settings, database, LedgerHandler())

@@ -1,8 +1,7 @@
 """A replica whose handler kills the process at one event; run as a process, again and again.
 
-It dies while it prepares or, told `apply`, in the transaction that it may share with others.
-
-Ends by itself, with status 0, when nothing is left that it may work on.
+It dies in `prepare` or, with the argument `apply`, in the transaction that it may share with
+other deliveries. It ends with status 0 when no delivery is left that it may process.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Rows that are dead and cannot be removed yet, in front of all that is owed."""
+"""Dead rows that VACUUM cannot remove yet, in front of all pending deliveries."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from tests.integration.bus.harness import NAME
 
 @asynccontextmanager
 async def dead_rows(settings: BusSettings, database: Database, rows: int) -> AsyncIterator[None]:
-    """Leave *rows* dead ones for the module and for the relay: somebody may still see them."""
+    """Leave *rows* dead rows for module and relay, which an open transaction still sees."""
     async with (
         open_unbounded_connection(settings) as other,
         other.transaction(isolation="repeatable_read"),
@@ -36,7 +36,7 @@ async def dead_rows(settings: BusSettings, database: Database, rows: int) -> Asy
 
 @asynccontextmanager
 async def open_unbounded_connection(settings: BusSettings) -> AsyncIterator[asyncpg.Connection]:
-    """Open a connection of somebody whose transactions nothing ends."""
+    """Open a connection without any timeout, whose transactions stay open."""
     connection = await asyncpg.connect(settings.database_url)
     try:
         yield connection

@@ -1,4 +1,4 @@
-"""A bus without Kafka, one consumer at a time, and a ledger of what handlers did."""
+"""One replica of the bus with one subscriber and no Kafka, and a ledger of its effects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,7 @@ DEADLINE_SECONDS = 20
 
 
 class LedgerHandler:
-    """A handler that writes one row for each event, and may be told to misbehave."""
+    """A handler that writes one row for each event, and can be made to misbehave."""
 
     def __init__(self, prepare: Callable[[Delivery[Any]], Awaitable[None]] | None = None) -> None:
         self.prepared: list[str] = []
@@ -127,7 +127,7 @@ class BusFixture:
         return int(await self.database.reads.fetchval(f"SELECT count(*) FROM bus.{table}"))  # noqa: S608
 
     async def count_pending(self) -> int:
-        """Count what is owed to this replica's subscriber; the relay's debts stand beside it."""
+        """Count the pending deliveries of this replica's subscriber, without those of the relay."""
         query = "SELECT count(*) FROM bus.delivery WHERE subscriber = $1"
         return int(await self.database.reads.fetchval(query, NAME))
 

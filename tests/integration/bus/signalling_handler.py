@@ -1,4 +1,4 @@
-"""A handler that tells when it is through."""
+"""A handler that signals when it has handled an event."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from tests.integration.bus.harness import LedgerHandler
 
 
 class SignallingHandler(LedgerHandler):
-    """Notes when it has handled an event, as nearly as can be seen from inside."""
+    """Signals after the commit of its transaction."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Requirement 6: a process that is asked to stop does so in time, whatever is silent around it."""
+"""Requirement 6: shutdown ends in time, even if backends do not answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -64,7 +64,7 @@ async def silence() -> AsyncIterator[Proxy]:
 
 
 class Patience:
-    """Holds events in work until it is told to let them go on."""
+    """Keeps events in work until a test releases them."""
 
     def __init__(self) -> None:
         self.held = 0

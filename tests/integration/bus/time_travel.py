@@ -1,4 +1,4 @@
-"""Days gone by: partitions, events and receipts of other times than now."""
+"""Stores events and receipts of other days than today, and finds their partitions."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ DAY = timedelta(days=1)
 
 
 class FixedClock:
-    """A clock that stands still."""
+    """A clock that always shows the same time."""
 
     def __init__(self, moment: datetime) -> None:
         self.moment = moment
@@ -29,7 +29,7 @@ def event_id_at(day: date, number: int = 0) -> UUID:
 
 
 async def store(database: Any, event_id: UUID, *, pending_for: str | None = None) -> None:
-    """Store an event with a receipt and, if it is still *owed_to* somebody, with a delivery."""
+    """Store an event with a receipt and, if it is *owed_to* a subscriber, a delivery."""
     await database.reads.execute(
         "INSERT INTO bus.event (id, type, version, payload, headers, occurred_at)"
         " VALUES ($1, 'tests.something.happened', 1, '{}', '{}', clock_timestamp())",
@@ -59,7 +59,7 @@ async def partitions(database: Any, table: str) -> list[str]:
 
 
 async def find_partition(database: Any, table: str, column: str, event_id: UUID) -> str:
-    """Return the name of the partition in which the row of *event_id* stands."""
+    """Return the name of the partition that holds the row of *event_id*."""
     name: str = await database.reads.fetchval(
         f"SELECT tableoid::regclass::text FROM bus.{table} WHERE {column} = $1",  # noqa: S608
         event_id,

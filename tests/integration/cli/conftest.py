@@ -1,4 +1,4 @@
-"""An outbox with a past, and commands that look at it."""
+"""An outbox with history, and commands that inspect it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -46,11 +46,11 @@ class OutboxFixture:
         self._outbox = outbox
 
     def with_connection(self, connection: Any) -> "OutboxFixture":
-        """Return the same for somebody else, who has a *connection* of their own."""
+        """Return the same for another operator, with a *connection* of its own."""
         return OutboxFixture(self._uow, self._outbox, connection)
 
     async def emit(self, account_id: UUID | None = None) -> UUID:
-        """Emit a request for verification, owed to the NHS and the relay; return its id."""
+        """Emit a verification request, pending for the NHS and the relay; return its id."""
         async with self._uow.begin(OperationContext(correlation_id="past")) as tx:
             tx.emit(
                 VerificationRequested(
@@ -66,7 +66,7 @@ class OutboxFixture:
         return found
 
     async def complete(self, *subscribers: str) -> None:
-        """Let *subscribers* have handled everything that is owed to them."""
+        """Complete all pending deliveries of *subscribers*."""
         await self.connection.execute(
             """
             WITH struck AS (
@@ -80,7 +80,7 @@ class OutboxFixture:
         )
 
     async def park(self, subscriber: str, event_id: UUID) -> None:
-        """Let *subscriber* have failed at the event for good, as often as it may."""
+        """Park the event's key for *subscriber* after all its attempts."""
         await self.connection.execute(
             """
             INSERT INTO bus.parked
@@ -93,7 +93,7 @@ class OutboxFixture:
         )
 
     async def dead_letter(self, subscriber: str, event_id: UUID) -> None:
-        """Let the event be dead for *subscriber*."""
+        """Dead-letter the event for *subscriber*."""
         await self.connection.execute(
             """
             WITH struck AS (
@@ -109,12 +109,12 @@ class OutboxFixture:
         )
 
     async def fetch_states(self, event_id: UUID) -> dict[str, str]:
-        """Return what became of the event at each subscriber."""
+        """Return the state of the event at each subscriber."""
         detail = await OutboxInspection(self.connection).fetch_event(event_id)
         return {} if detail is None else {d["subscriber"]: d["state"] for d in detail.deliveries}
 
     async def recorded_actions(self) -> list[tuple[str, str, str, dict[str, list[str]]]]:
-        """Return the acts of operators: type, operator, reason and the deliveries touched."""
+        """Return the operator actions: type, operator, reason and the changed deliveries."""
         rows = await self.connection.fetch(
             "SELECT type, payload::text FROM bus.event WHERE key = 'operator/outbox' ORDER BY seq"
         )
@@ -149,9 +149,9 @@ async def connection(database_url: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def outbox(database: Database, connection: Any) -> OutboxFixture:
-    """Return what makes a past."""
+    """Return the outbox of the test's database."""
     subscriptions = Subscriptions()
-    consumer = Subscriber(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - nobody calls it
+    consumer = Subscriber(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - never called
     subscriptions.add(consumer)
     outbox = PostgresOutbox(
         EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), subscriptions
@@ -162,14 +162,14 @@ def outbox(database: Database, connection: Any) -> OutboxFixture:
 
 @pytest.fixture
 def runner(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """Return a runner of commands that are told of the test's database, and of nothing else."""
+    """Return a runner of commands that know the test's database, and no other setting."""
     monkeypatch.chdir(tmp_path)
     return CliRunner(env={**PLAIN, "GOVID_DATABASE_URL": database_url})
 
 
 @pytest.fixture
 def count_deliveries(database_url: str) -> Callable[[], int]:
-    """Return a function for tests without a loop that counts what is owed."""
+    """Return a function for tests without a loop that counts pending deliveries."""
 
     async def count() -> int:
         connection = await asyncpg.connect(database_url)

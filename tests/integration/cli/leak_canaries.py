@@ -1,4 +1,4 @@
-"""People none of whose words may be seen from outside, and the places where they could be."""
+"""People whose data must not be visible from outside, and the places where it could be."""
 
 import secrets
 from collections import defaultdict
@@ -19,7 +19,7 @@ PHONE = "+447700900731"
 POSTCODE = "ZW9 7QK"
 GIVEN = "Quillonsia"
 DEPARTMENT_WORDS = ("Jane Canary", "943 476 5919", "SOMEBODY", "Newton")
-"""What a simulated department in trouble says of people, in bodies that nobody may repeat."""
+"""What a simulated department in trouble says of people, in bodies that must never be repeated."""
 CARRYING_MEMBERS = {
     "identity.verification.request": "identifierValue",
     "hmrc.death.notification": "identifierValue",
@@ -29,7 +29,7 @@ CARRYING_MEMBERS = {
 
 
 class RecordedPeople(DemoPeople):
-    """Makes people up whose names are nobody else's, and remembers them."""
+    """Creates people with unique names, and records them."""
 
     def __init__(self) -> None:
         self.people: list[DemoPerson] = []

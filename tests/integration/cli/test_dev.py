@@ -244,7 +244,7 @@ async def test_f1_a_new_database_is_taken_and_known_again(
         with Dev(tmp_path / ".govid", **extra) as dev:
             assert dev.panel["postgres_embedded"] is False
             assert dev.panel["sign_in"] != []
-            # Whoever reads a Kafka of one's own would block somebody.
+            # Readers of the user's own Kafka would block an account.
             assert dev.panel["death_notification_for"] is None
     await postgres.drop(postgres_server, url)
 

@@ -1,4 +1,4 @@
-"""`govid accounts forgive`: attempts given back, by somebody, for a reason."""
+"""`govid accounts forgive`: attempts given back, with operator and reason."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What an operator sees of the outbox."""
+"""Inspection of the outbox by operators."""
 
 from typing import Any
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""After all demos and all troubles of both departments, nothing personal stands anywhere outside.
+"""After all demos and all faults of both departments, nothing personal is visible outside.
 
 Against `govid dev` as a process of its own, which logs all that it can.
 """
@@ -64,7 +64,7 @@ def stage(dev: Dev, demo_people: RecordedPeople, tmp_path: Path) -> ScenarioRunn
 
 
 async def live(stage: ScenarioRunner, demo_people: RecordedPeople) -> tuple[DemoPerson, DemoPerson]:
-    """Play every story and meet every fault; return somebody verified, and somebody blocked."""
+    """Run every scenario and meet every fault; return a verified and a blocked person."""
     await run_scenarios(["death-notification"], stage, Output(as_json=True))
     blocked = demo_people.people[-1]
     await run_scenarios(
@@ -77,7 +77,7 @@ async def live(stage: ScenarioRunner, demo_people: RecordedPeople) -> tuple[Demo
 
 
 async def meet(stage: ScenarioRunner, fault: InjectedFault) -> None:
-    """Let somebody of each department meet *fault*, and be verified when it is over."""
+    """Let a person of each department meet *fault*, and be verified when it is over."""
     patient, taxpayer = (
         stage.create_person(IdentifierType.NHS),
         stage.create_person(IdentifierType.NIN),

@@ -1,4 +1,4 @@
-"""What the commands refuse, each with a sentence and an exit code, and nothing touched (r10)."""
+"""Refusals of operator commands: a sentence, an exit code, and no change (r10)."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ DISCARD = ("outbox", "discard", "--subscriber", SUBSCRIBER)
 
 @pytest.fixture
 async def parked(outbox: OutboxFixture) -> UUID:
-    """Return an event at which the NHS has failed for good."""
+    """Return an event at which the NHS has failed permanently."""
     event_id = await outbox.emit()
     await outbox.complete(RELAY)
     await outbox.park(SUBSCRIBER, event_id)
@@ -209,6 +209,6 @@ def test_r11_a_kafka_that_does_not_answer_proves_nothing(
 
 
 def states(govid: Any, event_id: UUID) -> dict[str, str]:
-    """Return what became of the event at each subscriber."""
+    """Return the state of the event at each subscriber."""
     shown = json.loads(govid("outbox", "show", str(event_id), "--json").stdout)
     return {line["subscriber"]: line["state"] for line in shown["deliveries"]}

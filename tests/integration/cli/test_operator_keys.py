@@ -1,4 +1,4 @@
-"""The operator's own keys: wrong ones are told, older ones are read, none is dropped too soon."""
+"""The operator's own keys: wrong ones are reported, older ones are read, none is lost too soon."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What this release cannot read waits for one that can (r9)."""
+"""Events that this release cannot decode wait for a release that can (r9)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""`govid accounts release`: a claim ended, by somebody, for a reason."""
+"""`govid accounts release`: a claim ended, with operator and reason."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is stuck is grouped by cause, and retried, unparked or discarded: each once (r10)."""
+"""Parked keys and dead letters are grouped, retried, unparked or discarded once each (r10)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -141,28 +141,28 @@ async def test_r10_a_key_that_waits_is_left_alone_unless_it_is_asked_for(
     assert len(await stuck.fetch_deliveries(EVERYTHING, None, ["parked", "waiting"])) == 1
 
 
-@pytest.mark.parametrize("deed", [retry, unpark, discard])
+@pytest.mark.parametrize("command", [retry, unpark, discard])
 async def test_r10_a_second_identical_run_changes_nothing(
-    outbox: OutboxFixture, connection: Any, deed: Any
+    outbox: OutboxFixture, connection: Any, command: Any
 ) -> None:
     await outbox.park(SUBSCRIBER, await outbox.emit())
     chosen = await StuckDeliveries(connection).fetch_deliveries(EVERYTHING)
-    assert await deed(outbox, chosen) == [1]
+    assert await command(outbox, chosen) == [1]
     before = await everything(connection)
     # Even the stale list of one who counted before the other acted.
-    assert await deed(outbox, chosen) == [0]
+    assert await command(outbox, chosen) == [0]
     assert await everything(connection) == before
 
 
-@pytest.mark.parametrize("deed", [retry, unpark, discard])
+@pytest.mark.parametrize("command", [retry, unpark, discard])
 async def test_r10_two_operators_at_once_double_nothing(
-    outbox: OutboxFixture, connection: Any, other: Any, deed: Any
+    outbox: OutboxFixture, connection: Any, other: Any, command: Any
 ) -> None:
     for _ in range(10):
         await outbox.park(SUBSCRIBER, await outbox.emit())
     chosen = await StuckDeliveries(connection).fetch_deliveries(EVERYTHING)
     colleague = outbox.with_connection(other)
-    mine, theirs = await asyncio.gather(deed(outbox, chosen), deed(colleague, chosen))
+    mine, theirs = await asyncio.gather(command(outbox, chosen), command(colleague, chosen))
     assert sorted([mine[-1], theirs[-1]]) == [0, 10]
     assert len(await outbox.recorded_actions()) == 1
 
@@ -231,7 +231,7 @@ async def test_r10_an_action_that_meets_a_workers_locks_crosswise_begins_anew(
 
 
 async def wait_until_blocked(connection: Any) -> None:
-    """Return once somebody waits for a lock of this *connection*."""
+    """Return once a session waits for a lock of this *connection*."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     )

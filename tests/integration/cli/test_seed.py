@@ -1,4 +1,4 @@
-"""The people who live in every demonstration."""
+"""The people of every demonstration."""
 
 from typing import Any
 

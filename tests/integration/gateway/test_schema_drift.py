@@ -1,4 +1,4 @@
-"""What `govid check` says of a schema that somebody changed by hand."""
+"""What `govid check` says of a schema that was changed by hand."""
 
 import asyncpg
 

@@ -1,4 +1,4 @@
-"""Somebody who consents in a browser, and what HMRC and the database have of it."""
+"""A person who consents in a browser, and what HMRC and the database store of it."""
 
 from html import unescape
 from typing import Any
@@ -67,7 +67,7 @@ async def grow_old(database: Database) -> None:
 
 
 async def withdrawn_at_hmrc(database: Database, simulator: HmrcSimulator) -> None:
-    """Let HMRC know of no consent any more, as when somebody takes it back there."""
+    """Let HMRC know of no consent any more, as when it was withdrawn there."""
     simulator.tokens.revoke_all()
     simulator.consents.revoke_all()
     await grow_old(database)

@@ -1,4 +1,4 @@
-"""Consent to tax records: whose it is, what is kept of it, and how it ends."""
+"""Consent to tax records: its account, its storage, and its end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -104,7 +104,7 @@ async def test_who_brings_the_code_back_has_consented(
 async def test_a_state_belongs_to_the_account_that_began(
     taxpayer: Taxpayer, other_taxpayer: Taxpayer
 ) -> None:
-    # Somebody is sent to HMRC by another's link, and their browser comes back signed in as itself.
+    # A person is sent to HMRC by another's link, and their browser comes back signed in as itself.
     begun = (await taxpayer.begin()).json()["authorisationUrl"]
     await other_taxpayer.begin()
     answer = await other_taxpayer.hand_over(await other_taxpayer.decide(begun))
@@ -116,7 +116,7 @@ async def test_a_state_belongs_to_the_account_that_began(
 async def test_a_code_of_another_browser_is_of_no_use(
     taxpayer: Taxpayer, other_taxpayer: Taxpayer
 ) -> None:
-    # A code that was fetched for one proof does not fit the other, whoever has the right state.
+    # A code that was fetched for one proof does not fit the other, even with the right state.
     stolen = await other_taxpayer.decide((await other_taxpayer.begin()).json()["authorisationUrl"])
     own = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
     answer = await taxpayer.hand_over({"code": stolen["code"], "state": own["state"]})
@@ -378,7 +378,7 @@ async def test_what_was_begun_under_another_key_has_to_be_begun_again(
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
-    """Let HMRC take a code only when it is told to; return that it was asked, and that it may."""
+    """Let HMRC accept a code only when permitted; return the events "asked" and "permitted"."""
     asked, may_answer = asyncio.Event(), asyncio.Event()
     redeem = RemoteConsentClient.redeem
 

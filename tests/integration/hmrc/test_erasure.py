@@ -1,4 +1,4 @@
-"""When an account is closed, what its owner filed goes with it."""
+"""When an account is closed, its tax records are erased."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""Tax records as HMRC has them: exact, renewed by one at a time, and never anybody else's."""
+"""Tax records as HMRC has them: exact, renewed by one at a time, and never another person's."""
 
 import asyncio
 import gc
@@ -44,7 +44,7 @@ def kept(database: Database) -> ConsentRepository:
 
 
 async def claim_all(database: Database) -> None:
-    """Let somebody be renewing every consent, for an hour."""
+    """Mark every consent as being renewed, for an hour."""
     await database.reads.execute(
         "UPDATE hmrc.consent SET claimed_until = clock_timestamp() + interval '1 hour'"
     )
@@ -372,7 +372,7 @@ async def test_a_renewal_that_fails_on_the_way_can_be_tried_again_at_once(
 
 
 class PendingRenewal:
-    """Somebody whose renewal HMRC has not answered yet."""
+    """A renewal that HMRC has not answered yet."""
 
     def __init__(self, database: Database, uow: UnitOfWork) -> None:
         self.consent_client = SlowConsentClient()
@@ -389,7 +389,7 @@ class PendingRenewal:
         await asyncio.wait([self.reader])
 
     async def end(self) -> None:
-        """Let HMRC answer, and whoever waited go on."""
+        """Let HMRC answer, and those that waited go on."""
         self.consent_client.may_answer.set()
         await self.openers.close()
         await self.give_up()
@@ -399,7 +399,7 @@ class PendingRenewal:
 async def renewing(
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
 ) -> PendingRenewal:
-    """Return somebody who is renewing the consent that was given."""
+    """Return a renewal in progress of the consent that was given."""
     await grow_old(database)
     renewing = PendingRenewal(database, uow)
     await renewing.begin(account_id)
@@ -447,7 +447,7 @@ async def test_who_is_refused_too_late_ends_no_consent_that_was_given_after_a_wi
 async def test_what_comes_late_revives_what_a_person_took_for_lapsed_meanwhile(
     taxpayer: Taxpayer, renewing: PendingRenewal, database: Database, account_id: UUID
 ) -> None:
-    # The first to renew was frozen after HMRC had answered; whoever came next was refused.
+    # The first to renew was frozen after HMRC had answered; the next request was refused.
     await renewing.openers.expire(account_id, 1, CONTEXT)
     await renewing.end()
     assert (await taxpayer.status())["status"] == "granted"

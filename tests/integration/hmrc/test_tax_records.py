@@ -1,4 +1,4 @@
-"""Tax records over HTTP: exact money, exact shapes, nobody else's."""
+"""Tax records over HTTP: exact money, exact shapes, own records only."""
 
 from uuid import UUID, uuid4
 
@@ -12,7 +12,7 @@ PATH = "/api/hmrc/tax-records"
 
 
 def body(amount: str = "1250.5", **others: str) -> str:
-    """Return a request as text, so that the amount stands in it as it is given."""
+    """Return a request as text, so that the amount is in it as given."""
     members = {"name": "Ida Newton", "taxNumber": "10000 57161K", "taxYear": "2022-2023"} | others
     fields = [f'"{name}": "{value}"' for name, value in members.items()]
     return "{" + ", ".join([*fields, f'"taxAmount": {amount}']) + "}"

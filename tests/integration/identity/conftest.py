@@ -1,4 +1,4 @@
-"""Identity on a real database, with its events going to the outbox and to nobody."""
+"""Identity on a real database, with its events stored in the outbox and not delivered."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -71,7 +71,7 @@ SETTINGS = IdentitySettings(
 
 
 class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity, taken apart."""
+    """The parts of identity, each of which a test can call."""
 
     database: Database
     uow: UnitOfWork
@@ -118,7 +118,7 @@ class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
         return [row["type"] for row in rows]
 
     async def history(self) -> list[tuple[str, str, UUID | None]]:
-        """Return what was said of accounts, what came of it, and of whose, as it came in."""
+        """Return the notices about accounts with their outcomes, in the order of receipt."""
         query = """
             SELECT kind, outcome, account_id FROM identity.life_event ORDER BY received_at, id
         """

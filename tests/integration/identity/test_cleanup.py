@@ -1,4 +1,4 @@
-"""Housekeeping: each job to its end, by one replica at a time, and none in another's way."""
+"""Cleanup: each job to its end, by one replica at a time, and no job delays another."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A round of housekeeping reads what is due, and not all there is."""
+"""A cleanup round reads the rows that are due, and no others."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""States of a row that cannot be: the database itself refuses them."""
+"""Impossible states of rows, which CHECK constraints refuse."""
 
 from datetime import UTC, datetime
 from typing import Any

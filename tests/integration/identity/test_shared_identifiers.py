@@ -90,7 +90,7 @@ async def migrated(url: str, rows: list[Row]) -> Any:
                 ("NHS", "NHS123456788", "verified", None, 4),
             ],
             [],
-            id="numbers that differ are nobody else's",
+            id="numbers that differ are not shared",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Wishes for appointments, as tests make them."""
+"""Appointment requests for tests."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ async def request_appointment(client: httpx.AsyncClient, **others: str) -> dict[
 
 
 async def latest_request(database: Database) -> Delivery[AppointmentRequested]:
-    """Return the delivery of the latest wish."""
+    """Return the delivery of the latest appointment request."""
     payload = await database.reads.fetchval(
         "SELECT payload FROM bus.event WHERE type = 'nhs.appointment.requested' "
         "ORDER BY pos DESC LIMIT 1"

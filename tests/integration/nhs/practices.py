@@ -1,4 +1,4 @@
-"""Practices of an NHS on a port, asked by the module as its settings alone tell it."""
+"""Practices of a simulated NHS on a port, which the module knows from its settings only."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4

@@ -1,4 +1,4 @@
-"""Appointments over HTTP: the wish, the decision, and who may see them."""
+"""Appointments over HTTP: the request, the decision, and who may see them."""
 
 from datetime import datetime, timedelta
 from typing import Any

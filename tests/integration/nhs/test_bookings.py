@@ -1,4 +1,4 @@
-"""Slots of practices: booked once, moved, given up, and nothing is lost between two systems."""
+"""Slots of practices: booked once, moved, cancelled, and nothing is lost between two systems."""
 
 import asyncio
 import logging
@@ -65,7 +65,7 @@ async def module(
 
 
 class Practice:
-    """Handles what the desk has written, as the dispatcher would."""
+    """Handles stored booking events, as the dispatcher would."""
 
     def __init__(self, module: Module, database: Database, uow: UnitOfWork) -> None:
         self._handler = find_handler(module, "nhs.booking")
@@ -521,7 +521,7 @@ async def test_a_wrong_field_is_named(
 
 
 def _take_elsewhere(simulator: NhsSimulator, slot_id: str) -> None:
-    """Let somebody book at the practice itself, behind govid's back."""
+    """Book at the practice directly, without govid."""
     slot = simulator.diary.find_slot(slot_id)
     assert slot is not None
     simulator.diary.book(

@@ -1,4 +1,4 @@
-"""When an account is blocked, its future appointments go, and no new one slips through."""
+"""When an account is blocked, its future appointments are cancelled, and no new one is made."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the module does with the NHS that its settings name."""
+"""The clients of the NHS that the settings select."""
 
 import time
 from collections.abc import AsyncIterator

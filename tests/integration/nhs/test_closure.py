@@ -1,4 +1,4 @@
-"""When an account is closed, the NHS cancels what lies ahead and keeps nothing about a person."""
+"""When an account is closed, future appointments are cancelled and personal data is erased."""
 
 from uuid import UUID
 

@@ -1,5 +1,5 @@
-"""Who may book at practices that are asked over a socket: whoever the NHS has verified, and in
-nobody's name but their own.
+"""Who may book at practices that are asked over a socket: people whom the NHS has verified, and
+only in their own name.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Patient records over HTTP: exact shapes, canonical numbers, nobody else's."""
+"""Patient records over HTTP: exact shapes, canonical numbers, own records only."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""Wishes for a time, where the NHS itself is asked: the first free slot, held and then booked."""
+"""Appointment requests for a time, with a remote NHS: the first free slot is held, then booked."""
 
 import asyncio
 from typing import Any
@@ -67,7 +67,7 @@ class Dispatched:
         return (await published(self._database))[-1]
 
     async def answer(self) -> dict[str, Any]:
-        """Handle a wish: find a slot, and book it; return what its citizen is told."""
+        """Handle a request: find a slot, and book it; return the published decision."""
         await self.step()
         kind, reported = await self.step()
         assert kind == "nhs.appointment.decided"
@@ -94,7 +94,7 @@ async def ask(client: httpx.AsyncClient, *, account: UUID | None = None, **other
 
 
 def take_elsewhere(simulator: NhsSimulator, slot_id: str) -> None:
-    """Let somebody book at the practice itself, behind govid's back."""
+    """Book at the practice directly, without govid."""
     slot = simulator.diary.find_slot(slot_id)
     assert slot is not None
     simulator.diary.book(

@@ -1,4 +1,4 @@
-"""I3 to I11: statements read the rows that they are about, however many stand beside them."""
+"""I3 to I11: statements read the rows that they need, however many others there are."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,7 +67,7 @@ async def test_i3_a_batch_is_completed_without_reading_what_is_pending_beside_it
     rows = await owner.fetch(
         "SELECT * FROM bus.delivery WHERE subscriber = $1 ORDER BY pos LIMIT $2", RELAY, size
     )
-    # Once to find each row's place, and once to delete what stands there.
+    # Once to find each row's place, and once to delete it.
     assert await rows_read(owner, statement, arguments(rows), "delivery") == 2 * size
 
 

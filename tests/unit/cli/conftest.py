@@ -1,4 +1,4 @@
-"""Commands run in this process, without anybody's settings."""
+"""Commands run in this process, without a developer's settings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Findings of one cause are told in one line, with one command."""
+"""Findings of one cause are one line, with one command."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID

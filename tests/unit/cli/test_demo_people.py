@@ -1,4 +1,4 @@
-"""Nobody who is seeded can be taken for somebody real, nor for one of the contract's examples."""
+"""Seeded people cannot be mistaken for real people, nor for the contract's examples."""
 
 import re
 

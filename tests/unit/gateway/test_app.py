@@ -1,4 +1,4 @@
-"""The order in which the house stops."""
+"""The order in which the application stops."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ def done() -> list[str]:
 
 @pytest.fixture
 def components(done: list[str]) -> Any:
-    """Return a house of one module, which notes what is done with it."""
+    """Return the components of one module, which record their calls."""
 
     async def note(what: str) -> None:
         done.append(what)

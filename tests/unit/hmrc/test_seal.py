@@ -1,4 +1,4 @@
-"""What is sealed opens for nobody else, nowhere else, and not once it was touched."""
+"""What is encrypted cannot be decrypted for another account, in another place, or once changed."""
 
 from uuid import UUID
 

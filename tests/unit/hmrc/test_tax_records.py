@@ -1,4 +1,4 @@
-"""However much one citizen asks for, HMRC is asked for one thing of theirs at a time."""
+"""HMRC gets one request of a citizen at a time, however many the citizen sends."""
 
 import asyncio
 from datetime import UTC, date, datetime

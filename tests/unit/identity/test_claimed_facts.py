@@ -1,4 +1,4 @@
-"""What citizens say of themselves, in one form."""
+"""Claimed facts in canonical form."""
 
 from datetime import date
 from typing import Any

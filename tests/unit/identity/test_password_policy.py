@@ -1,4 +1,4 @@
-"""Which passwords are admitted, with and without the lists."""
+"""Which passwords are accepted, with and without the lists."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""What a registration may look like."""
+"""Validation of registrations."""
 
 import unicodedata
 from typing import Any

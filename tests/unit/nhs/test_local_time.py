@@ -1,4 +1,4 @@
-"""Times as citizens write them."""
+"""Local times of requests."""
 
 import pytest
 

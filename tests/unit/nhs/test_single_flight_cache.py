@@ -1,4 +1,4 @@
-"""A department's answer serves everybody who asks within some seconds."""
+"""A cached response serves all requests of some seconds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -51,7 +51,7 @@ class KafkaAuditResult(msgspec.Struct, kw_only=True):
 
     `proved`: the record is at its offset. `expired`: Kafka removed the record by its retention.
     `forgotten`: the record was in an in-memory broker that was restarted. `unplaced`: Kafka never
-    told the offset, and the record was not found. `unreadable`: the record is in an unreadable
+    reported the offset, and the record was not found. `unreadable`: the record is in an unreadable
     batch. `inbound_removed`: foreign records that Kafka removed unread, without an acceptance by an
     operator. `ahead_since`: time of the first event that Kafka holds and the database does not
     know.

@@ -1,4 +1,4 @@
-"""Requirement 2 at the reads of the backlog: nothing in front holds back what stands behind it.
+"""Requirement 2 for fetches of the backlog: nothing in front holds back what is behind it.
 
 How long such reads take is measured by `make bench` (isolation).
 """

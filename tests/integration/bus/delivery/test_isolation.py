@@ -1,4 +1,4 @@
-"""Requirement 8: what stands behind a parked key is in nobody's way.
+"""Requirement 8: deliveries behind a parked key do not delay other keys.
 
 By how much the others' latency grows is measured by `make bench` (isolation).
 """

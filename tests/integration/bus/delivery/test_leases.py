@@ -146,7 +146,7 @@ async def test_r12_a_ring_reaches_another_replica(bus_settings: BusSettings) -> 
         WakeupNotifier(bus_settings.database_url, there, lambda: 2),
     ]
     tasks = [asyncio.create_task(notifier.run()) for notifier in notifiers]
-    # Each listener rings all its bells once it listens.
+    # Each listener notifies all its dispatchers once it listens.
     await bell.wait()
     bell.clear()
     here.notify([NAME])

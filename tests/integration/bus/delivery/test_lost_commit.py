@@ -1,4 +1,4 @@
-"""Requirement 5: a COMMIT that happened, and of which nobody was told, is not done again."""
+"""Requirement 5: a COMMIT that succeeded without an acknowledgement is not done again."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any

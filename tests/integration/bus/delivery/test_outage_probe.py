@@ -1,4 +1,4 @@
-"""When a department is back, all who wait for it are looked at at once."""
+"""When a department is back, everything that waits for it is tried again at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -84,7 +84,7 @@ async def test_r6_as_long_as_no_one_knows_one_key_finds_out(
         await replica.emit(an_account(), "b")
         await replica.emit(an_account(), "c")
         await wait_until(lambda: waiting(replica, 3))
-    # Nobody is at work now who could write another pause over these.
+    # No dispatcher works now that could overwrite these pauses.
     await database.reads.execute(PAUSES, "outage")
     calls, before = nhs.calls, await pauses(database)
     replica = BusFixture(bus_settings, database, LedgerHandler(nhs.ask))

@@ -1,4 +1,4 @@
-"""Requirement 1: an event exists if and only if the state change that caused it committed."""
+"""Requirement 1 of the outbox: an event exists if and only if its state change committed."""
 
 from datetime import UTC, datetime
 from uuid import uuid4

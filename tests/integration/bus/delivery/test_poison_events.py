@@ -1,4 +1,4 @@
-"""Requirement 8: what always fails stops its own key, and nothing else."""
+"""Requirement 8: a poison event stops its own key, and no other."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Requirement 3 at the reads of the backlog: a key is read from its first event, or not at all."""
+"""Requirement 3 for fetches above the scan watermark: a key begins with its first event."""
 
 from collections.abc import AsyncIterator, Collection
 from typing import Any
@@ -67,7 +67,7 @@ async def test_r3_a_key_whose_pause_ends_during_a_read_waits_for_the_next(
 
 
 class Reader:
-    """A backlog of a house whose floor stands close below what can be handled."""
+    """A backlog of a replica whose scan watermark is just below what can be handled."""
 
     def __init__(self, replica: BusFixture) -> None:
         settings = msgspec.structs.replace(replica.settings, poll_seconds=600)
@@ -79,7 +79,7 @@ class Reader:
             await self.backlog.fetch_all(OWNED, ())
 
     async def read(self, *, whole: bool = False) -> list[int | None]:
-        """Return the numbers of what is owed, each within its key."""
+        """Return the numbers of pending deliveries, each within its key."""
         read = self.backlog.fetch_all if whole else self.backlog.fetch_due
         return [debt.seq for debt in await read(OWNED, ())]
 
@@ -179,8 +179,8 @@ async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
 async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
     replica: BusFixture, monkeypatch: pytest.MonkeyPatch, sent: int
 ) -> None:
-    # What is being sent is owed no more in a moment: a floor above it would leave its key out
-    # until the next look at everything, although the rest of the key can be sent.
+    # A delivery that is being sent is complete in a moment: a watermark above it would leave its
+    # key out until the next full scan, although the rest of the key can be sent.
     monkeypatch.setattr(backlog, "LOOKBEHIND_ROWS", 5)
     await replica.emit(an_account(), *"abcdefghij")
     await replica.database.reads.execute("DELETE FROM bus.delivery")

@@ -1,4 +1,4 @@
-"""Requirement 12: whoever has something to do hears of it at once, or else within the interval."""
+"""Requirement 12: a subscriber is woken up at once, or else polls within the interval."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def test_r12_a_dead_listener_costs_at_most_the_poll_interval(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'govid wake' AND datname = current_database()"
     )
-    # Another replica commits, and nobody here is told.
+    # Another replica commits, and this one is not notified.
     elsewhere = BusFixture(notified.settings, database, listener)
     await elsewhere.emit(an_account(), "x")
     # The next poll finds it: nothing else could.

@@ -1,4 +1,4 @@
-"""Requirement 3 at the inbox: of what comes twice, the first counts, and keeps its place."""
+"""Requirement 3 for the inbox: of duplicates the first counts, and keeps its position."""
 
 from hashlib import sha256
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""What is remembered of the topics, when several replicas see them for the first time at once."""
+"""Stored facts about topics, when several replicas see them for the first time at once."""
 
 import asyncio
 from typing import Any

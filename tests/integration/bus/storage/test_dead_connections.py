@@ -1,4 +1,4 @@
-"""A connection that has died is thrown away: nobody gets it from the pool again."""
+"""A dead connection is discarded: the pool never lends it again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Connections that handlers keep: lent to one at a time, given up when they are broken."""
+"""Pinned connections: lent to one handler at a time, discarded when they are broken."""
 
 from collections.abc import AsyncIterator
 

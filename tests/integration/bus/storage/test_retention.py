@@ -1,4 +1,4 @@
-"""Requirement 13: days come as partitions, leave as partitions, and nothing grows for ever."""
+"""Requirement 13: retention creates and drops daily partitions, and no table grows for ever."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ def then(bus_settings: BusSettings) -> RetentionWorker:
 
 @pytest.fixture
 async def other(bus_settings: BusSettings) -> AsyncIterator[Any]:
-    """Return a connection of somebody else."""
+    """Return another connection."""
     connection = await asyncpg.connect(bus_settings.database_url)
     yield connection
     await connection.close()

@@ -1,4 +1,4 @@
-"""A schema that is not what the migrations made is noticed; what operators add is none of that."""
+"""The schema check notices what differs from the migrations; additions of operators are allowed."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""C4: a unit of work that met a conflict runs once more; whatever else fails it does not."""
+"""C4: a transaction that met a conflict runs once more; other failures do not repeat it."""
 
 from typing import Any
 from uuid import UUID

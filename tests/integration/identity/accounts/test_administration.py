@@ -1,4 +1,4 @@
-"""Operators at the desk."""
+"""Operator commands on accounts."""
 
 import asyncio
 from collections import Counter

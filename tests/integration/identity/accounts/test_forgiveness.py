@@ -1,4 +1,4 @@
-"""Attempts that an operator gives back: to an account, and to the identifier that it holds."""
+"""Attempts that an operator gives back to an account and to its identifier."""
 
 import pytest
 

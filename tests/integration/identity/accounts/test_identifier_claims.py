@@ -1,4 +1,4 @@
-"""Identifiers that go back: claims that nobody confirmed, and closed accounts' own."""
+"""Identifiers that become free again: unconfirmed claims, and those of closed accounts."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Opening an account, on a real database."""
+"""Registration on a real database."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Signing in: each row of the table of answers."""
+"""Login: each row of the table of results."""
 
 import asyncio
 from collections import Counter

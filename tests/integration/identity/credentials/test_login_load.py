@@ -1,4 +1,4 @@
-"""A crowd that signs in takes the processor, and not the event loop."""
+"""Many logins at once occupy the processor, not the event loop."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Signing in under the throttle: what it costs to guess, and what it costs the owner."""
+"""Login under the rate limits: what guessing costs, and what it costs the account holder."""
 
 import asyncio
 from collections import Counter
@@ -54,7 +54,7 @@ def _counting(verify: Any, counted: Counter[str]) -> Any:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nobody be turned away because this machine has other things to do."""
+    """Wait long enough that no request is refused because this machine is busy."""
     monkeypatch.setattr(attempts, "WAIT_SECONDS", 60.0)
 
 
@@ -66,7 +66,7 @@ async def lock(identity: IdentityFixture, email: str = ADA) -> None:
 
 
 async def count_admitted(identity: IdentityFixture) -> list[str]:
-    """Return what was told of those who tried to sign in."""
+    """Return the events about sign-in attempts."""
     prefix = "identity.login."
     return [name.removeprefix(prefix) for name in await identity.events() if prefix in name]
 

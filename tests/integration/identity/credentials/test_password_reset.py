@@ -1,4 +1,4 @@
-"""Asking for a link costs the same, whoever is or is not there.
+"""Asking for a link costs the same with and without an account.
 
 What its time tells is measured by `make bench` (timing).
 """

@@ -1,4 +1,4 @@
-"""A postman on a real database, with a mailer that does as it is told."""
+"""The e-mail outbox on a real database, with a transport that a test controls."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from tests.integration.identity.conftest import CONTEXT, SETTINGS, IdentityFixtu
 
 
 class RecordingTransport:
-    """A mailer that keeps what it gets, unless it is told to fail."""
+    """A transport that records e-mails, or fails if a test wants it to."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -30,7 +30,7 @@ class RecordingTransport:
 
 
 class EmailFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a letter passes."""
+    """Everything that an e-mail passes."""
 
     identity: IdentityFixture
     transport: RecordingTransport
@@ -48,7 +48,7 @@ class EmailFixture(msgspec.Struct, frozen=True, kw_only=True):
             letter_id=letter_id,
             kind="reset",
             is_held_back=is_held_back,
-            timestamp=msgspec.UNSET,  # type: ignore[arg-type]  # nobody reads it
+            timestamp=msgspec.UNSET,  # type: ignore[arg-type]  # never read
         )
         return build_delivery(event)
 
@@ -62,7 +62,7 @@ class EmailFixture(msgspec.Struct, frozen=True, kw_only=True):
 
 @pytest.fixture
 async def emails(identity: IdentityFixture, database: Database) -> EmailFixture:
-    """Return an office on the test's database."""
+    """Return the e-mail outbox of the test's database."""
     letters, tray = OutgoingEmailRepository(), RecordingTransport()
     return EmailFixture(
         identity=identity,

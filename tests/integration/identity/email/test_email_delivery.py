@@ -1,4 +1,4 @@
-"""A letter leaves at least once, and its token is nowhere but in the mail (ADR-0015)."""
+"""An e-mail is sent at least once, and its token is nowhere but in the e-mail (ADR-0015)."""
 
 import asyncio
 import hashlib

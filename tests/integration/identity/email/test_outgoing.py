@@ -1,4 +1,4 @@
-"""Which letters are written, and which of them are held back (E9, E10)."""
+"""Which e-mails are stored, and which of them are held back (E9, E10)."""
 
 from datetime import UTC, datetime
 from uuid import UUID

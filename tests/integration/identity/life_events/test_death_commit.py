@@ -45,9 +45,9 @@ STATE = """
            (SELECT array_agg(outcome) FROM identity.life_event) AS history,
            (SELECT array_agg(type ORDER BY pos) FROM bus.event
             WHERE type LIKE 'identity.life%' OR type = 'identity.account.blocked') AS events,
-           (SELECT count(*) FROM bus.delivery WHERE subscriber = 'identity.lifecycle') AS owed,
+           (SELECT count(*) FROM bus.delivery WHERE subscriber = 'identity.lifecycle') AS pending,
            (SELECT count(*) FROM bus.event
-            WHERE 'nhs.appointments' = ANY (addressees)) AS told,
+            WHERE 'nhs.appointments' = ANY (addressees)) AS notified,
            (SELECT count(*) FROM bus.receipt WHERE subscriber = 'identity.lifecycle') AS receipts
     FROM identity.account a
 """
@@ -61,8 +61,8 @@ NOTHING = {
     "links": 1,
     "history": None,
     "events": None,
-    "owed": 1,
-    "told": 0,
+    "pending": 1,
+    "notified": 0,
     "receipts": 0,
 }
 ALL = {
@@ -79,8 +79,8 @@ ALL = {
         "identity.account.blocked",
         "identity.life_event.applied",
     ],
-    "owed": 0,
-    "told": 1,
+    "pending": 0,
+    "notified": 1,
     "receipts": 1,
 }
 
@@ -93,7 +93,7 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def notify(database: Database) -> None:
-    """Let a notice of death be owed to identity."""
+    """Store a notice of death as a pending delivery of identity."""
     subscriptions = Subscriptions()
     subscriptions.add(Subscriber(name=SUBSCRIBER, handles=(DeathNotified,), handler=None))  # type: ignore[arg-type] - the servers have it
     outbox = PostgresOutbox(

@@ -1,4 +1,4 @@
-"""What a notice of death does."""
+"""The effects of a notice of death."""
 
 import asyncio
 from datetime import datetime, timedelta, timezone

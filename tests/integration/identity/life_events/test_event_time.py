@@ -31,7 +31,7 @@ REVERSAL: dict[str, Any] = {"reason": "a mix-up", "cause": OPS, "reverse_death":
 async def apply_notice(
     identity: IdentityFixture, account_id: UUID, kind: LifeEventKind, occurred_at: datetime
 ) -> None:
-    """Let somebody have said that *kind* happened to the account at *occurred_at*."""
+    """Apply a notice that *kind* happened to the account at *occurred_at*."""
     async with identity.uow.begin(OPS) as tx:
         holder = await AccountStatusRepository().lock_account(tx, account_id)
         word = Notice(
@@ -51,7 +51,7 @@ async def apply_notice(
 async def ending(
     identity: IdentityFixture, number: int, order: Sequence[tuple[LifeEventKind, int]]
 ) -> tuple[Any, ...]:
-    """Let a new account hear of *order*, kinds and minutes, and return how it stands then."""
+    """Apply the notices of *order*, kinds and minutes, to a new account; return its state then."""
     account_id = UUID(int=number)
     await identity.database.reads.execute(INSERT, account_id, f"AB{number:06}C")
     for kind, minute in order:

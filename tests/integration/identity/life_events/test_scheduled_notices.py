@@ -1,4 +1,4 @@
-"""Notices of the future wait until then."""
+"""Notices with a future date are scheduled."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Notices for nobody, and who registers after them."""
+"""Notices without an account, and registrations after them."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A throttle on a real database, and somebody who tries."""
+"""Login rate limits on a real database."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ async def nothing(_: Transaction) -> None:
 
 
 class RateLimitFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A throttle, and its database."""
+    """Rate limits with their database, as a login uses them."""
 
     database: Database
     uow: UnitOfWork
@@ -117,5 +117,5 @@ def open_limiter(database: Database, **settings: Any) -> RateLimitFixture:
 
 @pytest.fixture
 async def limiter(database: Database) -> RateLimitFixture:
-    """Return a throttle with the settings that ship."""
+    """Return rate limits with the default settings."""
     return open_limiter(database)

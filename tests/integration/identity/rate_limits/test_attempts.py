@@ -1,4 +1,4 @@
-"""Attempts: reserved before the work, settled after it, and never lost between two."""
+"""Login rate limit: attempts are reserved before hashing and recorded after it, none is lost."""
 
 import asyncio
 from collections import Counter

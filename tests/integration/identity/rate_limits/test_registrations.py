@@ -1,4 +1,4 @@
-"""Registrations: few from one network, and few that tell that something is taken."""
+"""Rate limits of registrations: few per network, and few that reveal a taken value."""
 
 import asyncio
 from collections import Counter
@@ -76,7 +76,7 @@ async def test_so_often_is_reported_that_an_address_is_taken(database: Database)
         await register(identity, 1, email="ADA0@example.com")
     with pytest.raises(TooManyAttempts):
         await register(identity, 2, email="ada0@example.com")
-    # What was named beside it is nobody's, and has not been told to be taken.
+    # The other value is free, and was not reported as taken.
     await register(identity, 1)
 
 

@@ -1,4 +1,4 @@
-"""Who is calling: authority is read at every request and never remembered."""
+"""Authentication of access tokens: authority is read at every request and never cached."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Reads that travel together: each gets its own answer, and never one from before it asked."""
+"""Batched reads of sessions: each request gets its own result, read after it asked."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Sessions that end by themselves: idle, over, noted, gone."""
+"""Session expiry: idle, expired, recorded, deleted."""
 
 from typing import Any
 

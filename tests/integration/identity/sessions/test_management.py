@@ -1,4 +1,4 @@
-"""Ending sessions: one's own, one of one's own, all of them."""
+"""Revoking sessions: the current one, another one, all of them."""
 
 import asyncio
 from datetime import timedelta

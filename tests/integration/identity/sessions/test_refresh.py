@@ -1,4 +1,4 @@
-"""Renewing a session: each token once, and a copy gives itself away."""
+"""Refresh-token rotation: each token is valid once, and reuse is detected."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""One signing key follows another: nobody is refused wrongly, and nothing lives on."""
+"""One signing key follows another: no client is refused wrongly, and no old token stays valid."""
 
 from typing import Any
 

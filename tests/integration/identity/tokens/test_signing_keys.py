@@ -1,4 +1,4 @@
-"""The signing key: made once, kept sealed, shown in public half only."""
+"""The signing key: made once, stored encrypted, and only its public half is shown."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Trying once more: counted, one question at a time, and all of it in one commit."""
+"""Repeated verification requests: counted, one at a time, and in one commit."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a department's answer does, in each state of the account."""
+"""The effect of a verification result in each state of the account."""
 
 from datetime import UTC, datetime
 from typing import Any

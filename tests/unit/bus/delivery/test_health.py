@@ -1,4 +1,4 @@
-"""C9: since when rounds fail."""
+"""C9: since when the rounds of a dispatcher fail."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who gets which event."""
+"""Which subscriber gets which event."""
 
 from datetime import UTC, datetime
 from uuid import uuid4

@@ -26,7 +26,7 @@ def value(kind: Kind) -> bytes:
 
 
 def test_every_event_has_a_contract_and_no_contract_has_lost_its_event() -> None:
-    # A type that goes away leaves consumers behind, and stored events that nobody can read.
+    # A type that goes away leaves consumers behind, and stored events that cannot be read.
     assert {path.stem for path in FOLDER.glob("*.json")} == KINDS.keys()
 
 

@@ -66,8 +66,8 @@ WORDS = frozenset(
         "user_id",
     }
 )
-"""Text in events that names nobody outside govid. A new one is added here by whoever has thought
-about it, or marked as `Personal` where it is declared."""
+"""Text in events that names no person. A new one is added here after a review, or marked as
+`Personal` where it is declared."""
 
 
 def structs() -> Iterator[type[msgspec.Struct]]:

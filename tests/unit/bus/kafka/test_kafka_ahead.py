@@ -1,4 +1,4 @@
-"""The guard judges each partition by itself, and looks until all of them were compared."""
+"""The guard compares each partition by itself, and repeats until all of them were compared."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager

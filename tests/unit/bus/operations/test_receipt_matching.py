@@ -1,4 +1,4 @@
-"""A claim is proved by its record, whatever else was claimed of the same place."""
+"""A receipt is matched with its record, whatever other receipts name the same offset."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What an operator has accepted is not told as a Kafka that is ahead."""
+"""Records that an operator has accepted are not reported as Kafka being ahead."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Which characters are refused in what people write, and what becomes of them in old rows."""
+"""Which characters are refused in what people write, and what happens to them in old rows."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""A worker begins again whatever ends it, a cancellation that nobody asked for included."""
+"""A worker restarts whatever ends it, an unrequested cancellation included."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -66,7 +66,7 @@ async def test_c1_a_worker_begins_again_whatever_ends_it(
     await asyncio.wait_for(supervise_worker("kafka relay", work), 10)
     assert rounds == [0, 1, 2]
     reported = [one for one in caplog.records if one.message == "bus.worker_failed"]
-    # The same again at once is not told again.
+    # The same failure again at once is not logged again.
     assert [one.worker for one in reported] == ["kafka relay"]  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""A department whose every answer a test decides."""
+"""A department whose answers a test controls."""
 
 from collections.abc import AsyncIterator, Callable
 

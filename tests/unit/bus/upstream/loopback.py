@@ -1,4 +1,4 @@
-"""A server on a loopback port that says exactly what it is told to, well-formed or not."""
+"""A server on a loopback port that sends exactly the given bytes, well-formed or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A breaker opens for who is away, and for nobody else."""
+"""The circuit breaker opens for a department that is away, and for no other failure."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What comes back, in time and in shape, or not at all."""
+"""Responses of a department arrive in time and in shape, or are errors."""
 
 import asyncio
 import time

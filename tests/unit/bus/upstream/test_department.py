@@ -1,4 +1,4 @@
-"""A department that is back says so, and as long as it is away somebody is asked to look."""
+"""A department reports that it is back; while it is away, probes are requested."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Nothing personal gets out by a log line, a metric or an error (I9)."""
+"""No log line, metric or error contains personal data (I9)."""
 
 import logging
 import traceback

@@ -1,4 +1,4 @@
-"""One rate for several APIs, with turns that only some of them may use."""
+"""One rate limit for several APIs, with a share that only some of them may use."""
 
 import asyncio
 

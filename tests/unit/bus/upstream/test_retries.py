@@ -1,4 +1,4 @@
-"""What is sent again, when, and how."""
+"""Which requests are retried, when, and how."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""One token for everybody, replaced before it ends."""
+"""One cached token for all callers, replaced before it expires."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

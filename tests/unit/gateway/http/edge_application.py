@@ -1,4 +1,4 @@
-"""A small application behind the real edge, with somebody who remembers what it told."""
+"""A small application behind the real edge, with a recorder of what the edge reports."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ CANARY = "canary-7f3a"
 
 
 class EdgeRecorder:
-    """Remembers what the edge told."""
+    """Records what the edge reports."""
 
     def __init__(self) -> None:
         self.activities: list[Any] = []

@@ -1,4 +1,4 @@
-"""Whose address a request came from: never what its sender says by himself."""
+"""The client address of a request: never what its sender claims."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def headers(*lines: str) -> list[tuple[bytes, bytes]]:
 @pytest.mark.parametrize(
     ("trusted", "lines", "found"),
     [
-        # Nobody is trusted: the peer it is.
+        # No proxy is trusted: the peer's address counts.
         ([], ["198.51.100.66"], "10.0.0.1"),
         (["10.9.0.0/16"], ["198.51.100.66"], "10.0.0.1"),
         # A trusted peer: the first from the right that we do not trust.

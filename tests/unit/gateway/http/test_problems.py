@@ -1,4 +1,4 @@
-"""What the database refuses is told by its SQLSTATE: a full disk is no outage and no lock."""
+"""A database error is classified by its SQLSTATE: a full disk is no outage and no lock."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the edge takes from a request before anybody else sees it."""
+"""What the edge reads from a request first."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""msgspec's findings in words for clients."""
+"""Validation errors of msgspec as messages for clients."""
 
 import pytest
 

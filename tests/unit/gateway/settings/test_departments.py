@@ -1,4 +1,4 @@
-"""What stands at the ports of the departments, by what was set."""
+"""Which clients the settings of the departments select."""
 
 import re
 from pathlib import Path

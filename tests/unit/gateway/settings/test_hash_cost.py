@@ -1,4 +1,4 @@
-"""No installation starts with a hash that protects nobody."""
+"""No installation starts with a password hash that is too weak."""
 
 import pytest
 

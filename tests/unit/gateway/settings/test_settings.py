@@ -1,4 +1,4 @@
-"""Settings: whose word counts, what is refused, and that no secret is ever shown."""
+"""Settings: which source counts, what is refused, and that no secret is ever shown."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where HMRC is simulated, who says nothing of themselves is verified by form."""
+"""With a simulated HMRC, accounts without claimed facts are verified by format only."""
 
 from datetime import date
 

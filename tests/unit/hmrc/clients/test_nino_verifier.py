@@ -1,4 +1,4 @@
-"""Who HMRC is asked about."""
+"""The person details that HMRC is asked about."""
 
 from datetime import date
 

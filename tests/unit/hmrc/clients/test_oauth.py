@@ -1,4 +1,4 @@
-"""Tokens of HMRC, whose lives are counted in seconds."""
+"""Access tokens of HMRC, whose lifetimes are numbers of seconds."""
 
 import asyncio
 from collections.abc import AsyncIterator

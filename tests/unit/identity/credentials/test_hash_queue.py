@@ -1,4 +1,4 @@
-"""Turns: whoever asks for much waits for it, and nobody else does."""
+"""The hash queue is fair: a client with many requests delays its own requests only."""
 
 import asyncio
 from collections import Counter as Tally
@@ -51,7 +51,7 @@ class Crowd:
 
 @pytest.fixture
 async def crowd() -> Crowd:
-    """Return the crowd before one turn, which is taken, with room for four."""
+    """Return the crowd before one slot, which is taken, with a queue for four."""
     crowd = Crowd(FairHashQueue(1, 4))
     await crowd.turns.acquire(asker("0z"))
     return crowd
@@ -230,7 +230,7 @@ class NetworkPopulation(Crowd):
 
 @pytest.fixture
 async def population() -> NetworkPopulation:
-    """Return the town before one turn, which is taken, with room for as many as in production."""
+    """Return the town before one slot, which is taken, with a queue as long as production's."""
     population = NetworkPopulation(FairHashQueue(1, CAPACITY))
     await population.turns.acquire(asker("0z"))
     return population

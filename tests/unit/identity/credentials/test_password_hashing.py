@@ -1,4 +1,4 @@
-"""Hashing: strong enough, bounded, off the event loop, and deaf to tricks."""
+"""Password hashing: strong enough, bounded, off the event loop, and safe from crafted input."""
 
 import asyncio
 import os

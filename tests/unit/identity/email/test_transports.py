@@ -1,4 +1,4 @@
-"""How a mail looks on its way, into a folder and to a server."""
+"""E-mails as they are written to a folder and sent to a server."""
 
 import asyncio
 import stat
@@ -31,7 +31,7 @@ MAIL = EmailMessage(
 
 
 class MailServer:
-    """A server that takes mail, and answers as it is told."""
+    """A server that receives e-mail, with answers that a test controls."""
 
     def __init__(self) -> None:
         self.answers: dict[str, str] = {}

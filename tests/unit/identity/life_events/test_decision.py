@@ -1,4 +1,4 @@
-"""The rules of order, as a table."""
+"""The decision about a life event by its time, as a table."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

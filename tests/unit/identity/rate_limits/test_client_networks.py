@@ -1,4 +1,4 @@
-"""Callers: which network answers for an address, and who is trusted."""
+"""Which client network an address belongs to, and which proxies are trusted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lines: one at a time asks for a thing, in order, and nobody for ever."""
+"""The wait queue: one request at a time for each key, in order, and none waits for ever."""
 
 import asyncio
 
@@ -46,7 +46,7 @@ async def test_who_does_not_get_to_the_head_in_time_gives_up() -> None:
     async with queue.wait_for_slot("a", 10):
         with pytest.raises(QueueFull):
             async with queue.wait_for_slot("a", 0.01):
-                pytest.fail("nobody may stand beside the first")
+                pytest.fail("no other may run beside the first")
     assert queue._queues == {}
 
 

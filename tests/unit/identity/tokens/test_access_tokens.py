@@ -1,4 +1,4 @@
-"""Tokens: the golden shape, and every forgery of the catalogue of attacks."""
+"""Access tokens: the expected shape, and every forgery of the catalogue of attacks."""
 
 import json
 from base64 import b64encode
@@ -33,7 +33,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 class SetClock:
-    """A clock that stands where it is put."""
+    """A clock that a test sets."""
 
     def __init__(self, moment: datetime) -> None:
         self.moment = moment
@@ -211,7 +211,7 @@ def test_r9_a_key_id_that_is_not_ours_is_refused(kid: object) -> None:
 
 
 def test_r9_ten_thousand_unknown_keys_are_looked_for_nowhere_else() -> None:
-    # The keyring of this file has no database: whoever asked one for a key would fail otherwise.
+    # The keyring of this file has no database: a request for a key from it would fail.
     verifier = tokens()
     _, _, rest = signed().partition(".")
     heads = [json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": f"k{n}"}) for n in range(10_000)]

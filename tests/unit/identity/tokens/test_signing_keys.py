@@ -1,4 +1,4 @@
-"""Keys: their names, their seal and their silence."""
+"""Signing keys: their ids, their encryption, and that they are never shown."""
 
 import msgspec
 import pytest

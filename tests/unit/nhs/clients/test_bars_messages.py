@@ -1,4 +1,4 @@
-"""BaRS messages: what the practice is told, whole, and the same each time."""
+"""BaRS messages to a practice: complete, and the same each time."""
 
 import json
 from base64 import b64decode
@@ -148,7 +148,7 @@ def test_f14_every_reference_is_the_url_of_an_entry(
     named = references([*found.values()])
     assert len(named) == 4 + 2 * slots - (receiver is None)
     assert set(named) - found.keys() == set()
-    # The other way round, nothing stands in the Bundle that its header does not lead to.
+    # The other way round, nothing is in the Bundle that its header does not refer to.
     assert found.keys() - set(named) == {next(iter(found))}
 
 

@@ -1,4 +1,4 @@
-"""What practices answer is read liberally; what cannot be understood is no answer."""
+"""Responses of practices are parsed leniently; what cannot be parsed is an error."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Records are read liberally: whatever the NHS adds is passed over."""
+"""Records are parsed leniently: unknown members are ignored."""
 
 from typing import Any
 

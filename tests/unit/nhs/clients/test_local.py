@@ -1,4 +1,4 @@
-"""Where the NHS is simulated, who says nothing of themselves is verified by form."""
+"""With a simulated NHS, accounts without claimed facts are verified by format only."""
 
 from datetime import date
 

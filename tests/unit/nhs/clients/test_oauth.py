@@ -1,4 +1,4 @@
-"""Tokens of the NHS, whose lives are written as strings, and one day perhaps as numbers."""
+"""Access tokens of the NHS, whose lifetimes are strings, and perhaps numbers one day."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ class Granting:
 
 
 class Seconds:
-    """A clock that counts as it is told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
