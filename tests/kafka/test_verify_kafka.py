@@ -43,7 +43,7 @@ async def prove(
         "since": None,
         "until": None,
         "now": datetime.now(UTC) + timedelta(seconds=1),
-        "kept_days": 90.0,
+        "retained_days": 90.0,
         **options,
     }
     connection = await asyncpg.connect(replica.settings.database_url)

@@ -21,7 +21,7 @@ Found = list[tuple[str, str | None, UUID | None]]
 
 async def audit(connection: Any, **options: Any) -> tuple[list[AuditFinding], AuditTotals]:
     now = datetime.now(UTC) + timedelta(seconds=1)
-    limits = {"since": None, "until": None, "now": now, "kept_days": 90.0, **options}
+    limits = {"since": None, "until": None, "now": now, "retained_days": 90.0, **options}
     conservation = DeliveryAudit(connection, AuditRange.for_period(**limits), chunk_events=2)
     return [one async for found in conservation.run() for one in found], conservation.totals
 
@@ -172,7 +172,7 @@ async def test_r11_what_retention_dropped_is_not_missed(
         "UPDATE bus.stream SET first_id = $1", UUID("0180c0de-0000-7000-8000-000000000000")
     )
     assert await problems(connection) == []
-    assert await problems(connection, kept_days=0.0) == []
+    assert await problems(connection, retained_days=0.0) == []
     assert (await outbox.fetch_states(young))[RELAY] == "done"
 
 

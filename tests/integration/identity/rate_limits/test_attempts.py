@@ -295,14 +295,14 @@ async def test_a_network_that_failed_too_often_is_refused_before_any_work(
 ) -> None:
     limiter = open_limiter(database, address_failures=3)
     for n in range(3):
-        await limiter.attempt_wrongly(f"{n}@example.com", address="192.0.2.1")
+        await limiter.attempt_wrongly(f"{n}@example.com", client_address="192.0.2.1")
     with pytest.raises(TooManyAttempts) as refusal:
-        await limiter.attempt_wrongly("4@example.com", address="192.0.2.1")
+        await limiter.attempt_wrongly("4@example.com", client_address="192.0.2.1")
     assert refusal.value.retry_after_seconds == 900
     assert await limiter.count_buckets() == 3
-    assert await limiter.attempt_wrongly("4@example.com", address="192.0.2.2")
+    assert await limiter.attempt_wrongly("4@example.com", client_address="192.0.2.2")
     await limiter.pass_time(901)
-    assert await limiter.attempt_wrongly("4@example.com", address="192.0.2.1")
+    assert await limiter.attempt_wrongly("4@example.com", client_address="192.0.2.1")
 
 
 async def test_only_failures_use_up_what_a_network_has(database: Database) -> None:
@@ -335,15 +335,15 @@ async def test_addresses_of_one_network_share_what_it_has(
     database: Database, one: str, other: str
 ) -> None:
     limiter = open_limiter(database, address_failures=1)
-    await limiter.attempt_wrongly(ADA, address=one)
+    await limiter.attempt_wrongly(ADA, client_address=one)
     with pytest.raises(TooManyAttempts):
-        await limiter.attempt_wrongly("eve@example.com", address=other)
+        await limiter.attempt_wrongly("eve@example.com", client_address=other)
 
 
 async def test_a_neighbouring_network_has_its_own(database: Database) -> None:
     limiter = open_limiter(database, address_failures=1)
-    await limiter.attempt_wrongly(ADA, address="2001:db8:1:2::1")
-    assert await limiter.attempt_wrongly(ADA, address="2001:db8:1:3::1")
+    await limiter.attempt_wrongly(ADA, client_address="2001:db8:1:2::1")
+    assert await limiter.attempt_wrongly(ADA, client_address="2001:db8:1:3::1")
 
 
 async def test_without_a_limit_no_address_is_counted(database: Database) -> None:
