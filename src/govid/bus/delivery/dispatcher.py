@@ -42,7 +42,7 @@ STOP_SECONDS = 2.0
 
 
 class Dispatcher:
-    """Delivers events to one subscriber."""
+    """Delivers events to one subscriber, and stores a receipt for each."""
 
     def __init__(
         self,

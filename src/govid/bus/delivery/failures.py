@@ -61,7 +61,7 @@ class DeliveryFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FailureRecorder:
-    """Parks keys and dead-letters events of one subscriber."""
+    """Records failures of one subscriber: a retry, a parked key or a dead letter."""
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ RELEASE_SECONDS = 1.0
 
 
 class Leases:
-    """The leases of one replica, for a fixed set of subscribers."""
+    """The leases of one replica on buckets of its subscribers; the epoch is the fencing token."""
 
     def __init__(
         self,
