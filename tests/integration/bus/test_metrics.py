@@ -117,7 +117,7 @@ async def test_a_sample_tells_what_is_pending(replica: BusFixture, database: Dat
     )
     await database.reads.execute(
         "INSERT INTO bus.dead VALUES"
-        " ('kafka.relay', 1, 0, gen_random_uuid(), NULL, 'error', '', '', 8, 0, now(), now())"
+        " ('kafka.relay', 1, 0, gen_random_uuid(), NULL, 'error', '', '', 8, now(), now())"
     )
     outbox = (await sample(database)).outbox
     assert outbox.keys() == {NAME, "kafka.relay"}

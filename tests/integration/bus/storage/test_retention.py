@@ -189,7 +189,7 @@ async def test_a_day_of_which_an_event_is_dead_is_kept(
     await store(database, event_id := event_id_at(OLD))
     await database.reads.execute(
         "INSERT INTO bus.dead VALUES"
-        " ('tests.one', 1, 0, $1, NULL, 'error', '', '', 8, 0, now(), now())",
+        " ('tests.one', 1, 0, $1, NULL, 'error', '', '', 8, now(), now())",
         event_id,
     )
     await retention.run_once()
