@@ -3,6 +3,23 @@
 The table gives the name, struct, topic and ordering key of each event type. It drives the decoders,
 the relay, the inbox and the documents. The name of a type never changes (I10), and does not depend
 on the name of its class.
+
+To add an event type:
+
+1. Write its struct in `events/identity.py`, `departments.py` or `operator.py`: named in the past
+   tense, with `Personal[...]` around each personal field.
+2. Import it in `events/__init__.py` and add it to `__all__` there.
+3. Add a row to `EVENT_TYPES`, by the function below that fits its order and its account.
+4. If its counter would tell a client what a response conceals, add the prefix of its name to
+   `UNCOUNTED_TYPE_PREFIXES` in `bus/metrics.py`.
+5. Write `tests/contracts/<name>.v1.json` with an example as its `record`, and run
+   `python -m tests.contracts.golden` and `python -m tests.contracts.public_surface`. For an event
+   with a topic, also run `govid asyncapi --out docs/asyncapi.json`.
+6. To handle it, add the struct to `handles` of a `Subscriber` in `<module>/module.py`. A type that
+   other systems publish also needs an entry in `INBOUND_STRUCTS` (`bus/kafka/inbound_records.py`),
+   a new topic a member of `Topic` (`bus/shared/contract.py`).
+
+A change that breaks consumers is a new version: a second struct and row with the next `version`.
 """
 
 import contextlib
@@ -72,7 +89,8 @@ def _identifier_subject(event: DeathNotified, pseudonyms: PseudonymGenerator) ->
     return pseudonyms.for_value(f"{identifier_type}:{text}")
 
 
-def _internal_event(name: str, struct: type[Event]) -> EventType:
+def _account_event(name: str, struct: type[Event]) -> EventType:
+    # In one order with everything else that happens to the account. Other systems do not see it.
     return EventType(
         name=name, struct=struct, stream="account", subject=_account_subject, account=_account_id
     )
@@ -88,7 +106,8 @@ def _login_event(name: str, struct: type[Event]) -> EventType:
     )
 
 
-def _account_event(name: str, struct: type[Event], topic: Topic | None, stream: str) -> EventType:
+def _user_event(name: str, struct: type[Event], topic: Topic | None, stream: str) -> EventType:
+    # The account is the member `user_id`: the topics have the prototype's contract.
     return EventType(
         name=name,
         struct=struct,
@@ -134,16 +153,16 @@ def _verification_event(name: str, struct: type[Event]) -> EventType:
 
 
 EVENT_TYPES: Sequence[EventType] = (
-    _internal_event("identity.account.registered", events.AccountRegistered),
-    _internal_event("identity.account.verified", events.AccountVerified),
-    _internal_event("identity.account.verification_failed", events.AccountVerificationFailed),
-    _internal_event("identity.account.blocked", events.AccountBlocked),
-    _internal_event("identity.account.restored", events.AccountRestored),
-    _internal_event("identity.account.claim_expired", events.AccountClaimExpired),
-    _internal_event("identity.account.closed", events.AccountClosed),
-    _internal_event("identity.account.identifier_released", events.AccountIdentifierReleased),
-    _internal_event("identity.credential.changed", events.CredentialChanged),
-    _internal_event("identity.credential.corrupt", events.CredentialCorrupt),
+    _account_event("identity.account.registered", events.AccountRegistered),
+    _account_event("identity.account.verified", events.AccountVerified),
+    _account_event("identity.account.verification_failed", events.AccountVerificationFailed),
+    _account_event("identity.account.blocked", events.AccountBlocked),
+    _account_event("identity.account.restored", events.AccountRestored),
+    _account_event("identity.account.claim_expired", events.AccountClaimExpired),
+    _account_event("identity.account.closed", events.AccountClosed),
+    _account_event("identity.account.identifier_released", events.AccountIdentifierReleased),
+    _account_event("identity.credential.changed", events.CredentialChanged),
+    _account_event("identity.credential.corrupt", events.CredentialCorrupt),
     EventType(
         name="identity.credential.reset_requested",
         struct=events.CredentialResetRequested,
@@ -151,9 +170,9 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=lambda event, _pseudonyms: str(event.request_id),
         account=lambda event: None if event.account_id is None else str(event.account_id),
     ),
-    _internal_event("identity.email.confirmed", events.EmailConfirmed),
-    _internal_event("identity.email.change_requested", events.EmailChangeRequested),
-    _internal_event("identity.email.changed", events.EmailChanged),
+    _account_event("identity.email.confirmed", events.EmailConfirmed),
+    _account_event("identity.email.change_requested", events.EmailChangeRequested),
+    _account_event("identity.email.changed", events.EmailChanged),
     EventType(
         name="identity.letter.written",
         struct=events.LetterWritten,
@@ -161,10 +180,10 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=lambda event, _pseudonyms: str(event.letter_id),
         account=lambda _event: None,
     ),
-    _internal_event("identity.session.created", events.SessionCreated),
-    _internal_event("identity.session.revoked", events.SessionRevoked),
-    _internal_event("identity.session.expired", events.SessionExpired),
-    _internal_event("identity.refresh.reuse", events.RefreshReused),
+    _account_event("identity.session.created", events.SessionCreated),
+    _account_event("identity.session.revoked", events.SessionRevoked),
+    _account_event("identity.session.expired", events.SessionExpired),
+    _account_event("identity.refresh.reuse", events.RefreshReused),
     EventType(
         name="identity.keys.rotated",
         struct=events.KeyRotated,
@@ -189,7 +208,7 @@ EVENT_TYPES: Sequence[EventType] = (
     _life_event("identity.life_event.parked", events.LifeEventParked),
     _life_event("identity.life_event.illegal", events.LifeEventIllegal),
     _life_event("identity.review.opened", events.ReviewOpened),
-    _account_event(
+    _user_event(
         "identity.verification.requested",
         events.VerificationRequested,
         Topic.VERIFICATION_REQUEST,
@@ -201,21 +220,21 @@ EVENT_TYPES: Sequence[EventType] = (
     ),
     _verification_event("nhs.verification.evidence_gathered", events.NhsEvidenceGathered),
     _verification_event("hmrc.verification.evidence_gathered", events.HmrcEvidenceGathered),
-    _account_event(
+    _user_event(
         "nhs.verification.completed",
         events.NhsVerificationCompleted,
         Topic.VERIFICATION_RESULT,
         "verification",
     ),
-    _account_event(
+    _user_event(
         "hmrc.verification.completed",
         events.HmrcVerificationCompleted,
         Topic.VERIFICATION_RESULT,
         "verification",
     ),
-    _internal_event("hmrc.consent.granted", events.TaxConsentGranted),
-    _internal_event("hmrc.consent.withdrawn", events.TaxConsentWithdrawn),
-    _internal_event("hmrc.consent.lapsed", events.TaxConsentLapsed),
+    _account_event("hmrc.consent.granted", events.TaxConsentGranted),
+    _account_event("hmrc.consent.withdrawn", events.TaxConsentWithdrawn),
+    _account_event("hmrc.consent.lapsed", events.TaxConsentLapsed),
     EventType(
         name="hmrc.death.notified",
         struct=DeathNotified,
@@ -224,15 +243,15 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=_identifier_subject,
         account=_user_id,
     ),
-    _internal_event("nhs.patient.refused", events.PatientRecordRefused),
-    _account_event(
+    _account_event("nhs.patient.refused", events.PatientRecordRefused),
+    _user_event(
         "nhs.appointment.requested",
         events.AppointmentRequested,
         Topic.APPOINTMENT_REQUEST,
         "appointment",
     ),
-    _account_event("nhs.appointment.slot_held", events.AppointmentSlotHeld, None, "appointment"),
-    _account_event(
+    _user_event("nhs.appointment.slot_held", events.AppointmentSlotHeld, None, "appointment"),
+    _user_event(
         "nhs.appointment.decided",
         events.AppointmentDecided,
         Topic.APPOINTMENT_RESULT,
@@ -300,7 +319,7 @@ class EventRegistry:
             raise UnknownEventType(f"{name} version {version}") from error
 
     def decode(self, event_type: EventType, payload: bytes | str) -> Event:
-        """Decode *payload* as an event of *kind*.
+        """Decode *payload* as an event of *event_type*.
 
         Raises:
             msgspec.DecodeError: it is not JSON, or does not match the type's struct.
