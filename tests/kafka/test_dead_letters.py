@@ -9,13 +9,13 @@ from aiokafka import errors
 
 from govid.bus.events import Topic
 from govid.bus.kafka import inbound_records
-from govid.bus.kafka.inbound_records import DeadLetterPublisher, DeadLetterRefused, UnreadableRecord
+from govid.bus.kafka.inbound_records import DeadLetterPublisher, DeadLetterRefused, InvalidRecord
 from tests.kafka.fixtures import KafkaFixture, header
 from tests.kafka.test_inbox import Record
 
 pytestmark = pytest.mark.kafka
 
-NOT_JSON = UnreadableRecord("not-json")
+NOT_JSON = InvalidRecord("not-json")
 Refuse = Callable[[Sequence[Exception]], None]
 PASSING = {
     "unknown": errors.UnknownError(),

@@ -172,13 +172,13 @@ class DecodedBatch(NamedTuple):
     next_offset: int
 
 
-class UnreadableBatch(Exception):
-    """The batch cannot be read.
+class UndecodableBatch(Exception):
+    """A Kafka batch of records cannot be fetched or decoded; none of its records is parsed.
 
-    `reason` is one of *missing* (the broker returns nothing), *truncated*, *format*, *checksum*,
-    *codec*, *compression* and *structure*, or the name of the broker's refusal. `next_offset` is
+    `reason` is one of `missing` (the broker returns nothing), `truncated`, `format`, `checksum`,
+    `codec`, `compression` and `structure`, or the name of the broker's refusal. `next_offset` is
     the best estimate of where the next batch begins. The reason of a batch that has more than
-    64 MiB after decompression is *compression*.
+    64 MiB after decompression is `compression`.
     """
 
     def __init__(self, reason: str, next_offset: int) -> None:
@@ -209,12 +209,12 @@ def decode_batch(
     *aborted* transactions are left out. *end* limits the next offset named by a damaged header.
 
     Raises:
-        UnreadableBatch: the batch is damaged, or its form or codec is unknown.
+        UndecodableBatch: the batch is damaged, or its form or codec is unknown.
     """
     if not data:
         return None
     if len(data) < _HEADER.size:
-        raise UnreadableBatch("truncated", position + 1)
+        raise UndecodableBatch("truncated", position + 1)
     (
         base,
         length,
@@ -232,16 +232,16 @@ def decode_batch(
     ) = _HEADER.unpack_from(data)
     next_offset_estimate = _estimate_next_offset(data, position, end)
     if magic != _MAGIC:
-        raise UnreadableBatch("format", next_offset_estimate)
+        raise UndecodableBatch("format", next_offset_estimate)
     if length < _HEADER.size - _PREFIX_BYTES or _PREFIX_BYTES + length > len(data):
-        raise UnreadableBatch("truncated", next_offset_estimate)
+        raise UndecodableBatch("truncated", next_offset_estimate)
     body = data[: _PREFIX_BYTES + length]
     if calc_crc32c(body[_CRC_FROM:]) != crc:
-        raise UnreadableBatch("checksum", next_offset_estimate)
+        raise UndecodableBatch("checksum", next_offset_estimate)
     next_offset = base + delta + 1
     # The checksum does not cover the base offset.
     if not position < next_offset <= end:
-        raise UnreadableBatch("structure", next_offset_estimate)
+        raise UndecodableBatch("structure", next_offset_estimate)
     is_aborted = attributes & _TRANSACTIONAL and any(
         one.producer_id == producer and one.first_offset <= base for one in aborted
     )
@@ -256,7 +256,7 @@ def decode_batch(
             _decode_records(payload, count, topic, partition, base, first_time, append_timestamp)
         )
     except (IndexError, ValueError) as error:
-        raise UnreadableBatch("structure", next_offset_estimate) from error
+        raise UndecodableBatch("structure", next_offset_estimate) from error
     return DecodedBatch([one for one in records if one.offset >= position], next_offset)
 
 
@@ -280,10 +280,10 @@ def _decompress_records(data: bytes, codec: int, next_offset_estimate: int) -> b
     try:
         return decompress(data, codec)
     except UnknownCodec as error:
-        raise UnreadableBatch("codec", next_offset_estimate) from error
+        raise UndecodableBatch("codec", next_offset_estimate) from error
     except Exception as error:
         # Each library has its own errors. Their text may quote the data.
-        raise UnreadableBatch("compression", next_offset_estimate) from error
+        raise UndecodableBatch("compression", next_offset_estimate) from error
 
 
 def _decode_records(
@@ -368,7 +368,7 @@ async def fetch_batch(
     transactions are left out.
 
     Raises:
-        UnreadableBatch: the batch is damaged, or the broker refuses it.
+        UndecodableBatch: the batch is damaged, or the broker refuses it.
         OffsetOutOfRangeError: *position* is outside the offsets that Kafka has.
         KafkaError: Kafka is unavailable.
     """
@@ -388,11 +388,11 @@ async def fetch_batch(
     if error is errors.OffsetOutOfRangeError:
         raise error
     if error is not errors.NoError:
-        raise UnreadableBatch(error.__name__, position + 1)
+        raise UndecodableBatch(error.__name__, position + 1)
     # Version 11 has the preferred replica between the aborted transactions and the records.
     aborted = details[1] if response.API_VERSION >= 11 else details[-2]  # noqa: PLR2004
     if not details[-1] and position < (stable_end if committed else end):
-        raise UnreadableBatch("missing", position + 1)
+        raise UndecodableBatch("missing", position + 1)
     # In a thread: a batch may hold so many records that requests would wait for its decoding.
     return await asyncio.to_thread(
         decode_batch,

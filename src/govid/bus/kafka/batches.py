@@ -113,7 +113,7 @@ class RecordBatch:
 class RecordPosition(msgspec.Struct, frozen=True):
     """Topic, partition and offset of a record.
 
-    The offset is -1 if Kafka acknowledged a duplicate without telling its offset.
+    The offset is -1 if Kafka acknowledged a duplicate and did not return its offset.
     """
 
     topic: str

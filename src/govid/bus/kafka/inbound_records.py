@@ -1,10 +1,14 @@
-"""Parses foreign records into events, and publishes unreadable ones to the dead-letter topic.
+"""Parses foreign records into events, and publishes invalid ones to the dead-letter topic.
 
-Any producer with write access may write anything. A record that is no event of its topic goes to
-`<topic>.dlq` as it came, with the reason as headers. Neither the reason nor the path may quote the
-value (I9). A record that is too large to be copied leaves its reason headers only. After a refusal
-that does not concern the record itself, the caller retries and the copy stays complete. If even the
-headers are refused permanently, there is no copy, and the caller skips the record.
+Any producer with write access may write anything. A record that cannot be decoded, or is no event
+of its topic, goes to `<topic>.dlq` as it came, with the reason as headers. Neither the reason nor
+the path may quote the value (I9). A record that is too large to be copied leaves its reason headers
+only. After a refusal that does not concern the record itself, the caller retries and the copy stays
+complete. If even the headers are refused permanently, there is no copy, and the caller skips the
+record.
+
+Other fates of a record are listed in `inbox.py`. The records of a batch that cannot be decoded are
+never parsed here: their partition stops (`partition_reader.py`).
 """
 
 import asyncio
@@ -44,9 +48,9 @@ class IdentityBasis(StrEnum):
     """What identifies a record (ADR-0022)."""
 
     SOURCE = "source"
-    """The source and its id, which stand for one content."""
+    """The source and the id that it assigned. The pair identifies one content."""
     BARE_ID = "bare id"
-    """An id without a source, which two senders may use, together with the content."""
+    """An id without a source, together with the content: two senders may use the same id."""
     POSITION = "place"
     """Topic, partition and offset, together with timestamp and content.
 
@@ -54,8 +58,8 @@ class IdentityBasis(StrEnum):
     """
 
 
-class UnreadableRecord(Exception):
-    """The record is not an event of its topic."""
+class InvalidRecord(Exception):
+    """The record cannot be decoded, is not an event of its topic, or cannot be stored."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         """Give a *reason* for machines and the *path* in the value, never the value itself."""
@@ -67,8 +71,9 @@ class UnreadableRecord(Exception):
 class InboundRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed record that can be stored.
 
-    `is_known` is false for event versions that this release cannot handle. `own_event_id` is set if
-    the id has the form of govid's ids: the record may be an echo of the event with this `value`.
+    `is_supported_version` is false for event versions that this release cannot handle.
+    `own_event_id` is set if the id has the form of govid's ids: the record may be an echo of the
+    event with this `value`.
 
     `foreign_hash` is the hash of the claimed identity, `digest` the hash of the content.
     """
@@ -81,7 +86,7 @@ class InboundRecord(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     own_event_id: UUID | None
     value: str
-    is_known: bool
+    is_supported_version: bool
 
     @property
     def content_hash(self) -> bytes:
@@ -113,16 +118,16 @@ class InboundRecordParser:
         """Parse *record*, an aiokafka `ConsumerRecord` of *topic*.
 
         Raises:
-            UnreadableRecord: the record has to be dead-lettered.
+            InvalidRecord: the record has to be dead-lettered.
         """
         try:
             return self._parse(topic, record)
-        except UnreadableRecord:
+        except InvalidRecord:
             raise
         except Exception as error:  # noqa: BLE001 - an edge: no record stops the inbox
             # An unforeseen record must not stop the records behind it.
             # `from None`: the text of the error may quote the value.
-            raise UnreadableRecord("unforeseen", error_class_name(error)) from None
+            raise InvalidRecord("unforeseen", error_class_name(error)) from None
 
     def _parse(self, topic: Topic, record: Any) -> InboundRecord:
         attributes = cloudevents.parse_attributes(record.headers)
@@ -151,7 +156,7 @@ class InboundRecordParser:
             digest=digest,
             own_event_id=attributes.own_event_id,
             value=value.decode(),
-            is_known=known,
+            is_supported_version=known,
         )
 
     def _build_known_envelope(
@@ -161,15 +166,15 @@ class InboundRecordParser:
             event: Any = self._decoders[topic].decode(value)
         except msgspec.ValidationError as error:
             # `from None`: the text of the error may quote the value.
-            raise UnreadableRecord("wrong-shape", _parse_error_path(str(error))) from None
+            raise InvalidRecord("wrong-shape", _parse_error_path(str(error))) from None
         except (msgspec.DecodeError, RecursionError):
-            raise UnreadableRecord("not-json") from None
+            raise InvalidRecord("not-json") from None
         for name, wire_name in zip(
             event.__struct_fields__, event.__struct_encode_fields__, strict=True
         ):
             # PostgreSQL's text type holds every character except NUL.
             if "\x00" in str(getattr(event, name)):
-                raise UnreadableRecord("wrong-shape", f"$.{wire_name}")
+                raise InvalidRecord("wrong-shape", f"$.{wire_name}")
         if isinstance(event, VerificationCompleted):
             struct = verification_result_struct(event.identifier_type)
             event = struct(**msgspec.structs.asdict(event))
@@ -178,7 +183,7 @@ class InboundRecordParser:
                 event, value = _to_utc(event, value)
             except (msgspec.DecodeError, RecursionError):
                 # A member that the struct ignores holds a value that cannot be encoded again.
-                raise UnreadableRecord("not-json") from None
+                raise InvalidRecord("not-json") from None
         context = OperationContext(
             correlation_id=attributes.correlation_id or str(uuid4()),
             actor=Actor(kind="external", id=topic.value),
@@ -212,13 +217,13 @@ def _parse_error_path(error: str) -> str:
 
 def _check_value(value: bytes | None) -> bytes:
     if not value:
-        raise UnreadableRecord("empty")
+        raise InvalidRecord("empty")
     if len(value) > MAX_VALUE_BYTES:
-        raise UnreadableRecord("too-big")
+        raise InvalidRecord("too-big")
     try:
         value.decode()
     except UnicodeDecodeError:
-        raise UnreadableRecord("not-json") from None
+        raise InvalidRecord("not-json") from None
     return value
 
 
@@ -229,7 +234,7 @@ def _build_unknown_envelope(
     try:
         msgspec.json.decode(value, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
-        raise UnreadableRecord("not-json") from None
+        raise InvalidRecord("not-json") from None
     event_id = uuid7()
     return EventEnvelope(
         id=event_id,
@@ -289,7 +294,7 @@ class DeadLetterPublisher:
         self._refused: dict[tuple[str, int], tuple[int, float]] = {}
         """By topic and partition: offset of the refused record, and since when it is refused."""
 
-    async def publish(self, record: Any, reason: UnreadableRecord) -> bool:
+    async def publish(self, record: Any, reason: InvalidRecord) -> bool:
         """Publish *record*, an aiokafka `ConsumerRecord`, with *reason*; return whether it worked.
 
         False means that the topic has refused this record for `SKIP_AFTER_SECONDS` and that there
@@ -307,7 +312,7 @@ class DeadLetterPublisher:
         self._refused.pop(key, None)
         return is_copied
 
-    async def _publish_copy(self, record: Any, reason: UnreadableRecord) -> bool:
+    async def _publish_copy(self, record: Any, reason: InvalidRecord) -> bool:
         """Publish as much of *record* as its dead-letter topic accepts; return whether it did."""
         topic = dead_letter_topic(record.topic)
         size = _record_size(record)
@@ -383,7 +388,7 @@ def _record_size(record: Any) -> int:
     return len(record.key or b"") + len(record.value or b"") + headers
 
 
-def _build_reason_headers(record: Any, reason: UnreadableRecord) -> DeadLetterHeaders:
+def _build_reason_headers(record: Any, reason: InvalidRecord) -> DeadLetterHeaders:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return [
         ("dlq_reason", reason.reason.encode()),

@@ -1,9 +1,20 @@
-"""Inbox: consumes foreign records, stores each once, dead-letters unreadable ones.
+"""Inbox: consumes foreign records, stores each once, dead-letters invalid ones.
+
+A record has one of four fates:
+
+- *stored*: its event has deliveries for the modules that handle it. A duplicate, or a record that
+  govid published itself, has no further effect;
+- *parked*: its type is known but its version is not. It is stored, and its deliveries wait for a
+  release that has the version (`InboxConsumer._park_unknown`);
+- *dead-lettered*: an invalid record, which cannot be decoded or is no event of its topic
+  (`InvalidRecord`), goes to the dead-letter topic `<topic>.dlq` (`DeadLetterPublisher`). If that
+  topic refuses it permanently, it is skipped. The records after it are consumed;
+- *stopped*: the Kafka batch around it cannot be decoded (`UndecodableBatch`), or storing fails for
+  a reason that may pass. Its partition stops, and no other (`PartitionReader`), until that is over
+  or an operator skips the batch (`govid topics skip`).
 
 Offsets are committed after the database has stored the records. Until then a restart reads them
-again, and the inbox table identifies the duplicates. Records that govid published itself have no
-effect when they are read back. A failing position stops its own partition only
-(`PartitionReader`).
+again, and the inbox table identifies the duplicates.
 """
 
 import asyncio
@@ -32,7 +43,7 @@ from govid.bus.kafka.inbound_records import (
     IdentityBasis,
     InboundRecord,
     InboundRecordParser,
-    UnreadableRecord,
+    InvalidRecord,
 )
 from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
 from govid.bus.kafka.topics import INBOUND_TOPICS, TopicRegistry
@@ -60,8 +71,9 @@ class _Outcome(Enum):
 
     NEW = auto()
     REUSED = auto()
-    """It claims the identity of another record, but counts as a separate record."""
-    KNOWN = auto()
+    """It has the identity of a stored record but another content; it is stored separately."""
+    DUPLICATE = auto()
+    """It is stored already, or is an event that govid published itself."""
     CONFLICT = auto()
     """Its source has used the same id for another content."""
 
@@ -220,7 +232,7 @@ class InboxConsumer:
         for record in records:
             try:
                 inbound = self._parser.parse(self._topics_by_wire_name[partition.topic], record)
-            except UnreadableRecord as reason:
+            except InvalidRecord as reason:
                 await self._store(reader, partition, readable)
                 readable = []
                 await self._dead_letter(record, reason)
@@ -232,7 +244,7 @@ class InboxConsumer:
     async def _store(
         self, reader: PartitionReader, partition: TopicPartition, read_records: Sequence[ReadRecord]
     ) -> None:
-        """Store *reads* in one transaction, or each in its own if one cannot be stored."""
+        """Store *read_records* in one transaction, or one by one if that is not possible."""
         if not read_records:
             return
         try:
@@ -248,16 +260,16 @@ class InboxConsumer:
                 return
             if not is_not_storable(error):
                 raise
-            await self._dead_letter(read_records[0].record, UnreadableRecord("not-storable"))
+            await self._dead_letter(read_records[0].record, InvalidRecord("not-storable"))
         else:
             self._wakeups.notify(subscribers)
             for read in read_records:
                 if read.inbound.envelope.id in conflicts:
-                    await self._dead_letter(read.record, UnreadableRecord("id-reused"), "conflict")
+                    await self._dead_letter(read.record, InvalidRecord("id-reused"), "conflict")
         reader.set_position(partition, read_records[-1].record.offset + 1)
 
     async def _dead_letter(
-        self, record: Any, reason: UnreadableRecord, outcome: str = "unreadable"
+        self, record: Any, reason: InvalidRecord, outcome: str = "unreadable"
     ) -> None:
         """Publish *record* to its dead-letter topic, or skip it if that is refused permanently."""
         copied = await self._dead_letters.publish(record, reason)
@@ -307,7 +319,7 @@ class InboxConsumer:
                     extra={"topic": str(inbound.envelope.topic)},
                 )
             if outcome is not _Outcome.CONFLICT:
-                stored_as = "taken" if inbound.is_known else "unknown_type"
+                stored_as = "taken" if inbound.is_supported_version else "unknown_type"
                 counted = stored_as if outcome in _STORED else "known"
                 self._metrics.count_inbox_record(str(inbound.envelope.topic), counted)
         return names, {one for one, outcome in outcomes.items() if outcome is _Outcome.CONFLICT}
@@ -327,7 +339,7 @@ class InboxConsumer:
         foreign = [
             a for a in inbound_records if a.own_event_id is None or a.own_event_id not in echoes
         ]
-        outcomes = dict.fromkeys((a.envelope.id for a in inbound_records), _Outcome.KNOWN)
+        outcomes = dict.fromkeys((a.envelope.id for a in inbound_records), _Outcome.DUPLICATE)
         new = await _insert_identities(connection, foreign, [a.foreign_hash for a in foreign])
         outcomes |= dict.fromkeys(new, _Outcome.NEW)
         duplicates = [a for a in foreign if a.envelope.id not in new]
@@ -350,7 +362,7 @@ class InboxConsumer:
         return outcomes | dict.fromkeys(new, _Outcome.REUSED)
 
     async def _store_events(self, connection: Any, fresh: Sequence[InboundRecord]) -> set[str]:
-        known = {a.envelope.id for a in fresh if a.is_known}
+        known = {a.envelope.id for a in fresh if a.is_supported_version}
         names = await self._outbox.store(
             connection,
             [a.envelope for a in fresh],
@@ -360,7 +372,7 @@ class InboxConsumer:
                 else self._subscribers_for(e)
             ),
         )
-        unknown = [a.envelope for a in fresh if not a.is_known]
+        unknown = [a.envelope for a in fresh if not a.is_supported_version]
         if unknown:
             await self._park_unknown(connection, unknown)
         return set(names)

@@ -1,6 +1,6 @@
 """Checks whether Kafka is ahead of the database, before the relay publishes anything.
 
-Kafka holds events that the database does not know after a restore of an older backup. Newly
+After a restore of an older backup, Kafka holds events that are missing in the database. Newly
 published events would then mix with the lost ones. So the relay waits until an operator has
 followed docs/restore.md and accepted it.
 """
@@ -239,7 +239,7 @@ async def _find_first_unknown(
     oldest: UUID,
     installation: str | None,
 ) -> tuple[int, UUID] | None:
-    """Return offset and id of the first event that the database does not know."""
+    """Return offset and id of the first event that is missing in the database."""
     async for records in batches:
         own = [
             (record.offset, cloudevents.own_event_id(record, installation)) for record in records

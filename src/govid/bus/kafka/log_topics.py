@@ -1,9 +1,9 @@
 """Publishes request activity and access decisions to the log topics, without a row per request.
 
-Records are sent in batches: every 50 ms or 400 records. Activity is published at most once: what
-overload or an outage drops is counted. Access decisions survive an outage: a batch that Kafka has
-not acknowledged within a second is stored in the outbox with the same ids, and the relay publishes
-it.
+Records are sent in batches: every 50 ms or 400 records. Activity is published at most once: records
+that are dropped because of overload or an outage are counted. Access decisions survive an outage: a
+batch that Kafka has not acknowledged within a second is stored in the outbox with the same ids, and
+the relay publishes it.
 """
 
 import asyncio

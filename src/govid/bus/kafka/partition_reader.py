@@ -17,7 +17,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.abc import ConsumerRebalanceListener
 
-from govid.bus.kafka.batch_decoding import DecodedBatch, UnreadableBatch, fetch_batch, has_leader
+from govid.bus.kafka.batch_decoding import DecodedBatch, UndecodableBatch, fetch_batch, has_leader
 from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults, InboxGaps
 from govid.bus.storage.errors import error_class_name
 
@@ -222,7 +222,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         except _LOST_POSITION:
             await self._reset_position(partition)
             return None
-        except UnreadableBatch as fault:
+        except UndecodableBatch as fault:
             if self._positions.get(partition) != position:
                 return None
             await self._record_failure(partition, "unreadable", fault.reason, fault.next_offset)

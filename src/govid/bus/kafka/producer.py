@@ -1,4 +1,4 @@
-"""Manages one aiokafka producer at a time and replaces it whenever its state is in doubt.
+"""Manages one aiokafka producer at a time and replaces it whenever its state is unknown.
 
 An idempotent producer numbers its batches. After one of them failed permanently, or has an unknown
 outcome, all later batches of that partition are refused for ever (aiokafka issue 1017). So nothing

@@ -60,7 +60,7 @@ class RelayBacklog:
     ) -> Sequence[Row]:
         """Return the oldest pending deliveries of *buckets*.
 
-        Excludes the positions *in_flight* and the deliveries of the topics *paused*.
+        Excludes the positions *in_flight* and the deliveries of *paused_topics*.
         """
         fetch = partial(self._fetch_rows, buckets, in_flight, paused_topics)
         due = await self._watermark.fetch_above(buckets, fetch, in_flight)

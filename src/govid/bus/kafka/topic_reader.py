@@ -1,4 +1,4 @@
-"""Reads topics for audits and checks: a bounded range of offsets, and what brokers tell of topics.
+"""Reads topics for audits and checks: a bounded range of offsets, metadata and settings.
 
 Reading uses no consumer group and commits nothing.
 """
@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizatio
 
 from govid.bus.kafka.batch_decoding import (
     DecodedBatch,
-    UnreadableBatch,
+    UndecodableBatch,
     fetch_batch,
     has_leader,
     limit_aiokafka_decompression,
@@ -184,7 +184,7 @@ class TopicReader:
                     partition_key, position, end, directly=directly
                 )
                 directly = False
-            except UnreadableBatch as fault:
+            except UndecodableBatch as fault:
                 failures, directly = failures + 1, True
                 next_position = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
                 _add_unreadable(
@@ -224,7 +224,7 @@ class TopicReader:
                 partition_key, timeout_ms=POLL_MS, max_records=POLL_RECORDS
             )
         except TopicAuthorizationFailedError as error:
-            raise UnreadableBatch(type(error).__name__, end) from error
+            raise UndecodableBatch(type(error).__name__, end) from error
         except Exception:  # noqa: BLE001 - codecs raise arbitrary errors, OSError included
             # If Kafka is unavailable, the direct fetch raises the outage.
             return None
@@ -236,7 +236,7 @@ class TopicReader:
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
         try:
             for _ in range(FETCH_ATTEMPTS - 1):
-                with suppress(UnreadableBatch):
+                with suppress(UndecodableBatch):
                     return await fetch_batch(client, partition_key, position)
             return await fetch_batch(client, partition_key, position)
         except OffsetOutOfRangeError:
@@ -319,7 +319,7 @@ def _translate_errors() -> Iterator[None]:
 
 
 def _add_unreadable(ranges: list[UnreadableRange], unreadable_range: UnreadableRange) -> None:
-    """Add *one* to *found*; adjacent offsets with the same reason become one item."""
+    """Add *unreadable_range* to *ranges*; join it to the last one if it continues that one."""
     last = ranges[-1] if ranges else None
     if last is not None and (last.topic, last.partition, last.next_offset, last.reason) == (
         unreadable_range.topic,

@@ -55,7 +55,10 @@ def required_topics(settings: BusSettings) -> list[str]:
 
 
 def ordered_topics(settings: BusSettings) -> list[str]:
-    """Return the names of the topics whose number of partitions matters."""
+    """Return the names of the topics that have an order.
+
+    Their number of partitions determines the partition of a key, so it must not change.
+    """
     return [settings.wire_name(topic) for topic in ORDERED_TOPICS]
 
 

@@ -13,8 +13,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from govid.bus.kafka.batch_decoding import (
     MAX_DECODED_BYTES,
+    UndecodableBatch,
     UnknownCodec,
-    UnreadableBatch,
     decode_batch,
     decompress,
     limit_aiokafka_decompression,
@@ -79,7 +79,7 @@ def test_a1_a_batch_of_some_kilobytes_does_not_become_gigabytes(codec: int) -> N
     data = bytes(builder.build())
     tracemalloc.start()
     try:
-        with pytest.raises(UnreadableBatch) as raised:
+        with pytest.raises(UndecodableBatch) as raised:
             decode_batch(data, "t", 0, 0, 1)
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -9,7 +9,7 @@ from aiokafka.record.util import calc_crc32c
 from govid.bus.kafka.batch_decoding import (
     AbortedTransaction,
     DecodedBatch,
-    UnreadableBatch,
+    UndecodableBatch,
     decode_batch,
 )
 
@@ -115,7 +115,7 @@ def with_many_headers(data: bytearray) -> bytes:
 def test_a1_what_is_wrong_with_a_batch_is_said(
     damage: Callable[[bytearray], bytes], reason: str
 ) -> None:
-    with pytest.raises(UnreadableBatch) as raised:
+    with pytest.raises(UndecodableBatch) as raised:
         decode(damage(bytearray(batch())))
     assert raised.value.reason == reason
     assert "value" not in str(raised.value)
@@ -140,7 +140,7 @@ def test_a1_where_the_next_batch_begins_is_believed_if_it_can_be_so(
     data[DELTA] = delta.to_bytes(4, signed=True)
     data[-1] ^= 0x10
     behind = b"" if follower is None else batch(base=follower)
-    with pytest.raises(UnreadableBatch) as raised:
+    with pytest.raises(UndecodableBatch) as raised:
         decode(bytes(data) + behind, end=end)
     assert (raised.value.reason, raised.value.next_offset) == ("checksum", next_offset)
 
@@ -148,7 +148,7 @@ def test_a1_where_the_next_batch_begins_is_believed_if_it_can_be_so(
 @pytest.mark.parametrize("base", [5, 1_000, 1 << 40])
 def test_a1_an_offset_that_cannot_be_is_a_damaged_batch(base: int) -> None:
     # Kafka's checksum does not cover the offset.
-    with pytest.raises(UnreadableBatch) as raised:
+    with pytest.raises(UndecodableBatch) as raised:
         decode(batch(base=base))
     assert (raised.value.reason, raised.value.next_offset) == ("structure", 11)
 
