@@ -1,7 +1,8 @@
 """The public API of the bus for modules: durable delivery of events, storage, shared types.
 
-`events`, `shared` and `upstream` have public APIs of their own. The other subpackages (`storage`,
-`delivery`, `kafka`, `operations`) are imported only by the gateway and by each other.
+Modules also import `events` (every event type) and `upstream` (HTTP clients of departments), which
+have public APIs of their own, and from `shared` what is not exported here. The other subpackages
+(`storage`, `delivery`, `kafka`, `operations`) are imported only by the gateway and by each other.
 """
 
 from typing import TYPE_CHECKING

@@ -144,10 +144,10 @@ class Bus:
     async def stop(self) -> None:
         """Finish deliveries in progress, release the leases and close everything, in at most 10 s.
 
-        Handlers and relay stop first, the leases last. So another replica gets the buckets when no
-        delivery of this one is in progress. A task that an unresponsive database or Kafka keeps
-        from ending in time is abandoned. Another replica then owns its lease, so the task changes
-        nothing (I4).
+        Handlers and relay stop first, the leases last. Another replica therefore acquires the
+        buckets only after all deliveries of this one have ended. A task that an unresponsive
+        database or Kafka keeps from ending in time is abandoned. Another replica then owns its
+        lease, so the task changes nothing (I4).
         """
         leases, workers = self._tasks[:1], self._tasks[1:]
         ending = workers[::-1]

@@ -60,7 +60,10 @@ async def test_f10_what_is_no_postgresql_is_a_fault_in_words() -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         (fault,) = await backend_problems(settings(f"postgresql://x:y@127.0.0.1:{port}/x"))
-    assert fault == f"no connection to PostgreSQL at 127.0.0.1:{port} (it closed the connection)"
+    assert (
+        fault
+        == f"no connection to PostgreSQL at 127.0.0.1:{port} (the server closed the connection)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ Each row has its `pos`, and as `acts` the number of operator actions.
 
 
 class WatermarkPoint(NamedTuple):
-    """A position, and a transaction younger than all that had drawn a position up to it."""
+    """A position, and the id of a transaction that is newer than all with a position up to it."""
 
     position: int
     transaction: int
@@ -120,7 +120,8 @@ class ScanWatermark:
             self._next_point is None
             and self._highest_position > self._stable_position + LOOKBEHIND_ROWS
         ):
-            # Read after that position: a transaction that had drawn one up to it is older.
+            # The id is read after the position, so every transaction that received a position up to
+            # it is older.
             transaction = await self._database.bus_reads.fetchval(QUERIES["current_transaction"])
             self._next_point = WatermarkPoint(self._highest_position, transaction)
 

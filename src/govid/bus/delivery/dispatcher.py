@@ -133,7 +133,8 @@ class Dispatcher:
     async def _isolate_orphans(self, buckets: dict[int, int]) -> None:
         """Start to process the deliveries of orphaned *buckets* in isolation.
 
-        One of them may have crashed the last owner: what it was processing is among their oldest.
+        One of them may have crashed the previous owner. The deliveries that it was processing are
+        among the oldest rows of these buckets.
         """
         due = await self._backlog.fetch_all(buckets, self._active_keys)
         if due:

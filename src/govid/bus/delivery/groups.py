@@ -29,7 +29,7 @@ GROUP_SIZE = 16
 """How many deliveries share a transaction at most. Larger groups gain little (the handlers' own
 statements dominate by then) and hold their row locks longer."""
 MAX_OPEN_GROUPS = 4
-"""How many transactions of one subscriber are open at once: half of the pool that all share."""
+"""The maximum of open transactions of one subscriber: half of the shared connection pool."""
 MAX_SUSPECT_KEYS = 1_000
 """How many failed keys are kept at most."""
 
@@ -54,7 +54,7 @@ GroupMember = tuple[ReadyDelivery, "asyncio.Future[None]"]
 
 
 class DeliveryGroups:
-    """Handles the ready deliveries of one subscriber, of which each key has one at a time."""
+    """Handles the ready deliveries of one subscriber; at most one of each key is ready."""
 
     def __init__(
         self,

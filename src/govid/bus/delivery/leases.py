@@ -3,9 +3,9 @@
 A lease is a row. Its epoch (the fencing token) grows whenever the owner changes. Every completing
 transaction checks owner and epoch under a row lock, so a replica that has lost a lease changes
 nothing, however late it resumes. The expiry time only keeps replicas from working on the same
-bucket: to claim a bucket early is always safe.
+bucket. Claiming a bucket early is always safe, so fail-over can be quick.
 
-That allows a quick fail-over. Each replica holds a session advisory lock while it is alive. When
+Each replica holds a session advisory lock while it is alive. When
 its process is killed, PostgreSQL releases the lock at once, and other replicas claim its buckets
 without waiting for the leases to expire.
 """

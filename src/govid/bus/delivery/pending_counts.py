@@ -1,4 +1,4 @@
-"""Counts pending deliveries at a bounded cost, however many there are.
+"""Counts pending deliveries at a bounded cost.
 
 Up to `EXACT_COUNT_LIMIT` deliveries of a subscriber are counted. The number of more is estimated
 from randomly chosen pages of the table, and marked as an estimate.

@@ -42,9 +42,9 @@ _PERSONAL_SHAPES = re.compile(
 def mask_payload(payload: Mapping[str, Any], type_name: str | None = None) -> dict[str, Any]:
     """Return *payload* with every value masked that could be personal; null stays null.
 
-    *kind* is the event's type, with or without its version. A member that its struct does not have
-    is masked, because a later release may have added it. Of an unknown type, only members are shown
-    that are not personal in any type (I9).
+    *type_name* is the event's type, with or without its version. A member that its struct does not
+    have is masked, because a later release may have added it. Of an unknown type, only members are
+    shown that are not personal in any type (I9).
     """
     shown = _SHOWN_BY_TYPE.get(type_name or "", _SHOWN_EVERYWHERE)
     return {

@@ -61,7 +61,7 @@ class TopicAct(Event, frozen=True, kw_only=True, rename="camel"):
 
 
 class TopicPartitionsAccepted(TopicAct, frozen=True, kw_only=True):
-    """An operator accepted a new number of partitions: keys are distributed by it from now on."""
+    """An operator accepted a new number of partitions: it places the keys of later records."""
 
     topic: str
     partitions_before: int

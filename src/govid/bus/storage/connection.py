@@ -265,12 +265,12 @@ IS_READ_ONLY = (
 _REASONS: Sequence[tuple[type[BaseException], str]] = (
     (TimeoutError, "no answer in time"),
     (ConnectionRefusedError, "connection refused"),
-    (ConnectionError, "it closed the connection"),
+    (ConnectionError, "the server closed the connection"),
     (FileNotFoundError, "there is no such socket"),
     (PermissionError, "its socket may not be opened"),
     (socket.gaierror, "its name is not known"),
     (ssl.SSLCertVerificationError, "its certificate is not trusted"),
-    (ssl.SSLError, "the encryption could not be agreed on"),
+    (ssl.SSLError, "TLS negotiation failed"),
 )
 
 
@@ -283,4 +283,4 @@ def _describe_failure(failure: BaseException | None) -> str:
         if isinstance(failure, kind):
             return text
     # A name with several addresses fails with one error for all of them.
-    return "no address of it could be connected to"
+    return "none of its addresses accepts a connection"

@@ -94,10 +94,10 @@ _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>
 
 
 class InvalidConnectionUrl(ValueError):
-    """The URL cannot be used. `faults` are sentences about it that contain no value of it."""
+    """The URL cannot be used. `problems` are sentences about it that contain no value of it."""
 
     def __init__(self, problems: list[str]) -> None:
-        """Report all *faults* at once."""
+        """Report all *problems* at once."""
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
 
@@ -271,11 +271,11 @@ def _find_problem(name: str, value: str) -> str | None:
         return f"govid does not support its parameter {shown}"
     if name in _ONLY:
         known = value.lower() in _ONLY[name]
-        return None if known else f"govid does not support that value of its parameter {shown}"
+        return None if known else f"govid does not support this value of the parameter {shown}"
     if name not in _PLAIN:
         return (
-            f"its parameter {shown} is none of PostgreSQL's; "
-            "a setting of the server is written as options=-c%20name%3Dvalue"
+            f"PostgreSQL has no parameter {shown}; "
+            "write a setting of the server as options=-c%20name%3Dvalue"
         )
     if name in _VALUES and value not in _VALUES[name]:
         allowed = ", ".join(sorted(_VALUES[name]))

@@ -2,7 +2,7 @@
 
 This is the only place that interprets SQLSTATEs (PostgreSQL documentation, appendix A). Other code
 calls `classify_database_error` or one of the predicates built on it. A worker that has to continue
-after any database error catches `DATABASE_UNAVAILABLE`.
+after any database error catches `DATABASE_UNAVAILABLE` (`workers.py`).
 
 SQLAlchemy's errors are recognised by the names of their classes: to import it would take longer
 than most commands run (I13).
@@ -200,7 +200,10 @@ def _shorten_path(filename: str) -> str:
 
 
 def error_class_name(error: BaseException) -> str:
-    """Return the dotted name of *error*'s class: all that may be kept of it, as texts leak (I9)."""
+    """Return the dotted name of *error*'s class.
+
+    The text of an error is never kept, because it may quote personal data (I9).
+    """
     kind = type(error)
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -222,7 +225,7 @@ def backoff(attempts: int, limit_seconds: float) -> float:
 
 
 def outage_backoff(elapsed_seconds: float, limit_seconds: float) -> float:
-    """Return the backoff, in seconds, for a dependency that has been unavailable for so long.
+    """Return the backoff, in seconds, after *elapsed_seconds* of an outage.
 
     The backoff equals the time since the outage began. So it doubles without a counter of
     attempts: an outage spends none.

@@ -184,7 +184,7 @@ class PartitionManager:
     async def _exclusive_lock(
         self, table: str, is_needed: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bool]:
-        """Lock *table* exclusively during the block; yield whether it is still not *needed*."""
+        """Lock *table* exclusively during the block; yield False if *is_needed* returns true."""
         async with self._connection.transaction():
             # Transactions that wait for this lock wait no longer than this.
             await self._connection.execute(f"SET LOCAL statement_timeout = {LOCKED_MS}")

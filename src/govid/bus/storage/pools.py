@@ -62,7 +62,10 @@ class ConnectionGeneration:
 
 
 class PinnedConnectionPool:
-    """Lends the connections of one engine to one user at a time, the last returned one first."""
+    """Keeps connections of one engine checked out between transactions.
+
+    Each has one user at a time. The most recently returned one is used first.
+    """
 
     def __init__(
         self,

@@ -125,7 +125,7 @@ class QuotaCounters:
         consumed: Sequence[QuotaRule] = (),
         released: Sequence[QuotaRule] = (),
     ) -> None:
-        """Confirm reservations: *spent* ones are consumed, *released* ones are cancelled."""
+        """Confirm reservations: *consumed* ones are counted, *released* ones are cancelled."""
         reservations = sorted(
             [
                 *((quota.kind, quota.bucket, 1) for quota in consumed),

@@ -105,18 +105,18 @@ def test_c2_parameter_is_read(query: str, member: str, value: object) -> None:
         ("krbsrvname=x", "govid does not support its parameter krbsrvname"),
         (
             "channel_binding=require",
-            "govid does not support that value of its parameter channel_binding",
+            "govid does not support this value of the parameter channel_binding",
         ),
-        ("gssencmode=require", "govid does not support that value of its parameter gssencmode"),
+        ("gssencmode=require", "govid does not support this value of the parameter gssencmode"),
         (
             "client_encoding=LATIN1",
-            "govid does not support that value of its parameter client_encoding",
+            "govid does not support this value of the parameter client_encoding",
         ),
         (
             "pgbouncer=true",
             (
-                "its parameter pgbouncer is none of PostgreSQL's; "
-                "a setting of the server is written as options=-c%20name%3Dvalue"
+                "PostgreSQL has no parameter pgbouncer; "
+                "write a setting of the server as options=-c%20name%3Dvalue"
             ),
         ),
         (
