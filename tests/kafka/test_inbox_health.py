@@ -31,14 +31,14 @@ CAUSES = {
 """For each SQLSTATE that does not pass by itself: what causes it, what ends it, the error."""
 
 
-@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("sqlstate", CAUSES)
 @pytest.mark.parametrize(
     ("topic", "body"), [(Topic.DEATH_NOTIFICATION, NOTICE), (Topic.VERIFICATION_RESULT, RESULT)]
 )
 async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
-    replica: KafkaFixture, topic: Topic, body: dict[str, object], context: str
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], sqlstate: str
 ) -> None:
-    begin, end, error = CAUSES[context]
+    begin, end, error = CAUSES[sqlstate]
     inbox, place = replica.kafka.inbox, (topic.value, 1)
 
     async def is_behind(records: int) -> bool:
