@@ -1,4 +1,4 @@
-"""One round of the inbox is bounded, and one record that takes too long stops one partition."""
+"""One round of the inbox is bounded; a record that takes too long stops its partition only."""
 
 import pytest
 from aiokafka import AIOKafkaProducer

@@ -1,4 +1,4 @@
-"""A topic keeps its first known number of partitions until an operator accepts a change."""
+"""A topic keeps its first number of partitions until an operator accepts a change."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from tests.integration.bus.harness import NAME
 
 @asynccontextmanager
 async def dead_rows(settings: BusSettings, database: Database, rows: int) -> AsyncIterator[None]:
-    """Leave *rows* dead rows for module and relay, which an open transaction still sees."""
+    """Leave *rows* dead rows for module and relay: an open transaction still sees them."""
     async with (
         open_unbounded_connection(settings) as other,
         other.transaction(isolation="repeatable_read"),

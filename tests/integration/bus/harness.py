@@ -1,4 +1,4 @@
-"""One replica of the bus with one subscriber and no Kafka, and a ledger of its effects."""
+"""A replica of the bus without Kafka, with one subscriber, and a ledger of its effects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -10,7 +10,7 @@ DAY = timedelta(days=1)
 
 
 class FixedClock:
-    """A clock that always shows the same time."""
+    """A clock that always returns the same moment."""
 
     def __init__(self, moment: datetime) -> None:
         self.moment = moment
@@ -29,7 +29,7 @@ def event_id_at(day: date, number: int = 0) -> UUID:
 
 
 async def store(database: Any, event_id: UUID, *, pending_for: str | None = None) -> None:
-    """Store an event with a receipt and, if it is *owed_to* a subscriber, a delivery."""
+    """Store an event with a receipt and, with *pending_for* a subscriber, a pending delivery."""
     await database.reads.execute(
         "INSERT INTO bus.event (id, type, version, payload, headers, occurred_at)"
         " VALUES ($1, 'tests.something.happened', 1, '{}', '{}', clock_timestamp())",

@@ -98,7 +98,7 @@ async def test_c10_what_is_added_is_no_fault(database: Database, addition: str) 
 async def test_c10_the_dropped_column_is_demanded_by_older_releases_only(
     database: Database, database_url: str
 ) -> None:
-    # Up to schema 0026 the fingerprint listed it, so these releases are told not to run.
+    # Up to schema 0026 the fingerprint listed it, so these releases must not run without it.
     assert await compatible_from(database) >= CONTRACT
     await asyncio.to_thread(downgrade, database_url, f"{CONTRACT - 1:04d}")
     described = await describe_schema(database.reads)
