@@ -7,11 +7,14 @@ then stopped uses all of them (`MAX_STOP_SECONDS`); callers have to wait longer 
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from govid.bus.shared.errors import Outage
 
 START_GRACE_SECONDS = 0.3
 """How long a cancelled start may take to finish by itself."""
@@ -20,6 +23,23 @@ CANCEL_SECONDS = 0.2
 STOP_GRACE_SECONDS = 1.0
 """How long a producer may flush, or a consumer leave its group."""
 MAX_STOP_SECONDS = START_GRACE_SECONDS + CANCEL_SECONDS + STOP_GRACE_SECONDS + CANCEL_SECONDS
+
+
+CLIENT_ERRORS = (KafkaError, OSError)
+"""The errors of a client whose broker cannot be reached, refuses a request or answers too late."""
+
+
+@contextmanager
+def translate_client_errors() -> Iterator[None]:
+    """Translate every failure of Kafka in the block to an outage.
+
+    Raises:
+        Outage: Kafka does not answer, or refuses a request.
+    """
+    try:
+        yield
+    except CLIENT_ERRORS as error:
+        raise Outage("kafka") from error
 
 
 def silence_client_logs() -> None:

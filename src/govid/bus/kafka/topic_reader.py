@@ -4,8 +4,8 @@ Reading uses no consumer group and commits nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
+from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from govid.bus.kafka.batch_decoding import (
     DecodedBatch,
@@ -23,7 +23,12 @@ from govid.bus.kafka.batch_decoding import (
     has_leader,
     limit_aiokafka_decompression,
 )
-from govid.bus.kafka.client_lifecycle import start_client, stop_client
+from govid.bus.kafka.client_lifecycle import (
+    CLIENT_ERRORS,
+    start_client,
+    stop_client,
+    translate_client_errors,
+)
 from govid.bus.shared.errors import Outage
 
 ANSWER_SECONDS = 10.0
@@ -99,7 +104,7 @@ class TopicReader:
     async def fetch_range(self, topic: str, partition: int) -> OffsetRange:
         """Return the range of offsets that Kafka has of a partition."""
         partition_key = TopicPartition(topic, partition)
-        with _translate_errors():
+        with translate_client_errors():
             first = await self._consumer.beginning_offsets([partition_key])
             end = await self._consumer.end_offsets([partition_key])
         return OffsetRange(first[partition_key], end[partition_key])
@@ -131,7 +136,7 @@ class TopicReader:
 
     async def _fetch_metadata(self) -> ClusterMetadata:
         """Fetch the metadata of all topics; the consumer itself requests its own only."""
-        with _translate_errors():
+        with translate_client_errors():
             client = self._consumer._client  # noqa: SLF001 - there is no public way
             return await client.fetch_all_metadata()
 
@@ -144,14 +149,14 @@ class TopicReader:
         try:
             first = await self._consumer.beginning_offsets(partitions)
             end = await self._consumer.end_offsets(partitions)
-        except (KafkaError, OSError):
+        except CLIENT_ERRORS:
             return {}
         return {(one.topic, one.partition): OffsetRange(first[one], end[one]) for one in partitions}
 
     async def find_offset(self, topic: str, partition: int, moment: datetime) -> int | None:
         """Return the offset of the first record from *moment* on; None if there is none."""
         partition_key = TopicPartition(topic, partition)
-        with _translate_errors():
+        with translate_client_errors():
             found = await self._consumer.offsets_for_times(
                 {partition_key: int(moment.timestamp() * 1000)}
             )
@@ -234,16 +239,15 @@ class TopicReader:
     ) -> DecodedBatch | None:
         """Fetch and decode the batch at *position* without aiokafka's decoder."""
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
-        try:
-            for _ in range(FETCH_ATTEMPTS - 1):
-                with suppress(UndecodableBatch):
-                    return await fetch_batch(client, partition_key, position)
-            return await fetch_batch(client, partition_key, position)
-        except OffsetOutOfRangeError:
-            # The next poll starts at the first offset that Kafka still has.
-            return None
-        except (KafkaError, OSError) as error:
-            raise Outage("kafka") from error
+        with translate_client_errors():
+            try:
+                for _ in range(FETCH_ATTEMPTS - 1):
+                    with suppress(UndecodableBatch):
+                        return await fetch_batch(client, partition_key, position)
+                return await fetch_batch(client, partition_key, position)
+            except OffsetOutOfRangeError:
+                # The next poll starts at the first offset that Kafka still has.
+                return None
 
     async def fetch_replica_counts(self, topics: Sequence[str]) -> Mapping[str, int]:
         """Return the smallest replication factor of the partitions of each of *topics*."""
@@ -272,7 +276,7 @@ class TopicReader:
             answers = await admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
             )
-        except (KafkaError, OSError, AttributeError):
+        except (*CLIENT_ERRORS, AttributeError):
             # The in-memory cluster has no such answer, and the client raises AttributeError.
             return {}
         finally:
@@ -302,20 +306,11 @@ async def open_reader(bootstrap_servers: str) -> AsyncIterator[TopicReader]:
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
-        with _translate_errors():
+        with translate_client_errors():
             await start_client(consumer)
         yield TopicReader(bootstrap_servers, consumer)
     finally:
         await asyncio.shield(stop_client(consumer))
-
-
-@contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Translate every failure of Kafka to an outage."""
-    try:
-        yield
-    except (KafkaError, OSError) as error:
-        raise Outage("kafka") from error
 
 
 def _add_unreadable(ranges: list[UnreadableRange], unreadable_range: UnreadableRange) -> None:

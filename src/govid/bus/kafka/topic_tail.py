@@ -13,8 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from govid.bus.kafka.client_lifecycle import start_client, stop_client
-from govid.bus.shared.errors import Outage
+from govid.bus.kafka.client_lifecycle import start_client, stop_client, translate_client_errors
 
 POLL_MILLISECONDS = 500
 TOPIC_CHECK_SECONDS = 2.0
@@ -64,15 +63,13 @@ async def open_tail(
         enable_auto_commit=False,
     )
     try:
-        try:
+        with translate_client_errors():
             await start_client(consumer)
             if missing := await _assign_new_partitions(consumer, topics):
                 on_missing(missing)
             if not from_start:
                 await _seek_start(consumer, since)
             ends = await consumer.end_offsets(consumer.assignment()) if to_end else None
-        except (KafkaError, OSError) as error:
-            raise Outage("kafka") from error
         yield (
             _follow_records(consumer, topics)
             if ends is None
@@ -90,10 +87,9 @@ async def publish_record(bootstrap_servers: str, topic: str, key: str | None, va
     """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
     try:
-        await start_client(producer)
-        await producer.send_and_wait(topic, value, key=None if key is None else key.encode())
-    except (KafkaError, OSError) as error:
-        raise Outage("kafka") from error
+        with translate_client_errors():
+            await start_client(producer)
+            await producer.send_and_wait(topic, value, key=None if key is None else key.encode())
     finally:
         await asyncio.shield(stop_client(producer))
 

@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
 from govid.bus.events import Topic
-from govid.bus.kafka.client_lifecycle import start_client
+from govid.bus.kafka.client_lifecycle import CLIENT_ERRORS, start_client
 from govid.bus.settings import BusSettings
 from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.sql import load_statements
@@ -190,7 +190,7 @@ class TopicRegistry:
             answer = await admin.create_topics(
                 [NewTopic(name, count, replicas) for name, count in counts.items()]
             )
-        except (KafkaError, OSError, TimeoutError, AttributeError) as error:
+        except (*CLIENT_ERRORS, AttributeError) as error:
             # The in-memory cluster has no controller, and the client raises AttributeError; that
             # cluster creates topics on first use. A refused topic is noticed by its absence.
             level = logging.DEBUG if isinstance(error, AttributeError) else logging.INFO
