@@ -100,7 +100,7 @@ async def test_a_new_address_counts_once_it_is_confirmed(
     assert await change(client, token) == 202
     link = await mailbox.token(NEW, CHANGE)
     assert "asked to use another address" in await mailbox.mail(
-        OLD, "Another email address was asked for"
+        OLD, "Someone asked to change your email address"
     )
     assert await profile_email(client, token) == OLD
     assert await confirm(client, link) == (204, "")
@@ -247,7 +247,7 @@ async def test_e10_what_strangers_ask_for_silences_no_email_to_an_owner(
     assert closed.status_code == 204
     await settled(database)
     assert sorted(mail["Subject"] for mail in mailbox.mails(OLD)[before:]) == [
-        "Another email address was asked for",
+        "Someone asked to change your email address",
         "Confirm your email address",
         "Your account was closed",
         "Your password was changed",

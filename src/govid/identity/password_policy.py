@@ -81,7 +81,7 @@ class PasswordPolicy:
     """Validates passwords and describes the rules."""
 
     def __init__(self, *, min_length: int, refuse_guessable: bool) -> None:
-        """Require *min_length* code points; with *checks*, refuse guessable passwords too.
+        """Require *min_length* code points. With *refuse_guessable*, also refuse guessable ones.
 
         Raises:
             ValueError: *min_length* is below the 8 characters of the contract or above 256.

@@ -73,8 +73,8 @@ def validate_claimed_facts(
     number (*identifier_type*) both names are required, in letters that HMRC's form accepts.
 
     Raises:
-        Invalid: a fact is not well-formed, or the name or the date of birth is missing. The error
-            names each such field.
+        InvalidRequest: a fact is not well-formed, or the name or the date of birth is missing.
+            The error names each such field.
     """
     to_hmrc = identifier_type == IdentifierType.NIN
     given, family, birth_date = request.given_name, request.family_name, request.date_of_birth
@@ -227,7 +227,7 @@ class RegistrationRules:
         """Return *request* in canonical form.
 
         Raises:
-            Invalid: one or more fields are not well-formed. The error names each of them.
+            InvalidRequest: one or more fields are not well-formed. The error names each of them.
         """
         problems: list[FieldFault] = []
 

@@ -193,8 +193,8 @@ class AttemptReset:
     """Resets the used attempts of an account and of its identifier.
 
     Two failed attempts block an identifier for all accounts, including that of its rightful
-    holder. An operator must be able to undo attempts that a stranger or a typing error has used.
-    Stored evidence stays, and an attempt without a result yet stays counted. A closed account
+    holder. An operator must be able to reset attempts that another person or a typing error has
+    used. Stored evidence stays, and an attempt without a result yet stays counted. A closed account
     that still has its identifier can be used to select the identifier.
     """
 

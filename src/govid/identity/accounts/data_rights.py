@@ -158,7 +158,7 @@ class DataExport:
     ) -> None:
         """Export data of *departments*, which are sources by name.
 
-        *event_days* is the retention of events. An account may be exported *most_per_hour* times
+        *event_days* is the retention of events. An account may be exported *max_per_hour* times
         an hour; 0 is no limit.
         """
         self._uow = uow

@@ -85,7 +85,7 @@ class EmailAddressService:
         link is sent only if no account has it.
 
         Raises:
-            Invalid: the new address is not an e-mail address.
+            InvalidRequest: the new address is not an e-mail address.
             PasswordNotConfirmed: the password is not correct.
             MailIsOff: there is no e-mail transport.
             TooManyAttempts: the daily quota of the account is used.

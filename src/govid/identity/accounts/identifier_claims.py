@@ -33,7 +33,7 @@ class ClaimExpiry:
     ) -> None:
         """Set the times: *claim_days* for unverified claims, *closed_days* for closed accounts.
 
-        An expired claim also loses its claimed *facts*. Its attempt without a result no longer
+        An expired claim also loses its *claimed_facts*. Its attempt without a result no longer
         counts in *attempts*.
         """
         self._claims = claims
@@ -103,7 +103,7 @@ class ClaimRelease:
         claimed_facts: ClaimedFactsRepository,
         attempts: VerificationAttemptRepository,
     ) -> None:
-        """Remove the claim, delete its *facts*, and release the reserved attempt in *attempts*."""
+        """Remove claims, delete their *claimed_facts*, and release the reserved *attempts*."""
         self._uow = uow
         self._account_status = account_status
         self._claims = claims

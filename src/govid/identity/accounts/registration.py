@@ -30,7 +30,7 @@ class Registration:
     ) -> None:
         """Validate by *rules*, count by *quota*, and check for earlier notices by *prior_notices*.
 
-        Claimed facts are stored in *facts*; *verification_requests* emits the request.
+        Facts are stored in *claimed_facts*; *verification_requests* emits the request.
         """
         self._uow = uow
         self._accounts = accounts
@@ -45,7 +45,7 @@ class Registration:
         """Register an account that waits for verification. Does not begin a session.
 
         Raises:
-            Invalid: a field is not well-formed.
+            InvalidRequest: a field is not well-formed.
             EmailTaken: another account has this address.
             IdentifierTaken: another account has this identifier.
             TooManyAttempts: too many registrations from this network, or too many with this taken

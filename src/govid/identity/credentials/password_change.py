@@ -52,7 +52,7 @@ class PasswordChange:
         """Change the password; every client of the account must sign in again.
 
         Raises:
-            Invalid: the new password breaks a rule of the password policy.
+            InvalidRequest: the new password breaks a rule of the password policy.
             PasswordNotConfirmed: the current password is wrong.
             SignInBusy: the queue of password hashing is full or too slow.
         """
@@ -154,7 +154,7 @@ class PasswordReset:
 
         Raises:
             LinkIsSpent: the token was used or has expired, or the account is blocked.
-            Invalid: the new password breaks a rule; the token stays valid.
+            InvalidRequest: the new password breaks a rule; the token stays valid.
             SignInBusy: the queue of password hashing is full or too slow.
         """
         async with self._uow.begin(context) as tx:

@@ -57,7 +57,7 @@ class EmailOutbox:
     ) -> None:
         """Store e-mails if a transport is configured (*is_enabled*).
 
-        One recipient gets at most *most_per_hour* requested e-mails of each kind, whichever
+        One recipient gets at most *max_per_hour* requested e-mails of each kind, whichever
         accounts cause them; 0 means no limit, neither for notices. Recipients are counted in
         *quotas* by their pseudonyms.
         """

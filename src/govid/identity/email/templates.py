@@ -5,7 +5,7 @@ from datetime import datetime
 
 from govid.identity.repository.outgoing_email import EmailKind
 
-_NOT_YOU = """If it was not you, set a new password at once: ask for a link, as if you had
+_NOT_YOU = """If it was not you, set a new password at once: request a link, as if you had
 forgotten it."""
 
 _TEXTS: Mapping[EmailKind, tuple[str, str]] = {
@@ -33,7 +33,7 @@ You are signed out everywhere.
     EmailKind.EMAIL_CONFIRMATION: (
         "Confirm your email address",
         """To confirm this address, follow this link within {hours} hours. It works once,
-and only until you ask for another:
+and only until you request another:
 
 {link}
 
@@ -46,7 +46,7 @@ If you have no account with us, do nothing.
 on {moment}.
 
 To agree, follow this link within {hours} hours. It works once, and only until
-another is asked for:
+another is requested:
 
 {link}
 
@@ -54,7 +54,7 @@ If it was not you, do nothing.
 """,
     ),
     EmailKind.EMAIL_CHANGE_REQUESTED: (
-        "Another email address was asked for",
+        "Someone asked to change your email address",
         f"""On {{moment}} we received
 a request to use another address for your account. The present address stays in
 use until the other is confirmed.
@@ -64,8 +64,9 @@ use until the other is confirmed.
     ),
     EmailKind.EMAIL_CHANGED: (
         "Your email address was changed",
-        """On {moment} your account
-got another email address, which was confirmed. This one is not used any more.
+        """The email address of your account was changed
+on {moment}. The new address was confirmed, and this one
+is not used any more.
 
 If it was not you, contact us: this address can no longer be used to set a
 password.
@@ -74,7 +75,7 @@ password.
     EmailKind.ACCOUNT_CLOSED: (
         "Your account was closed",
         """Your account was closed on {moment}.
-What we held about you in it has been erased.
+We have erased your personal data.
 
 You can open a new account with this address at once. Your National Insurance
 or NHS number can be used for a new account after {held_days} days.

@@ -45,7 +45,7 @@ DEATH_NOTICE_SUBSCRIBER = "identity.lifecycle"
 class DeathNotice(RedactedStruct, frozen=True, kw_only=True):
     """A notice of death in canonical form.
 
-    `fault` names the field that cannot be read, so that the notice cannot be matched to an account.
+    `unreadable_field` names the field that prevents a match with an account, if there is one.
     """
 
     identifier_type: IdentifierType
@@ -164,7 +164,7 @@ class DeathNoticeHandler:
         tx.emit(
             LifeEventIllegal(**notice_fields(tx, entry), reason=death_notice.unreadable_field or "")
         )
-        # A member of staff must find out whom it is about: no account is blocked by a guess.
+        # A member of staff must find the account: none is blocked if its holder is not certain.
         named = (
             await self._account_status.lock_account(tx, death_notice.named_account_id)
             if death_notice.named_account_id

@@ -31,7 +31,7 @@ def decide(notice: Notice, *, now: datetime, holder: AccountHolder | None) -> No
     """Decide about a notice for *holder*, which is None if no account has the identifier.
 
     If the notice names another account than the holder of the identifier, one of the two is wrong.
-    A review is opened, because no account is blocked by a guess.
+    A review is opened, because no account is blocked if its holder is not certain.
     """
     if holder is not None and notice.named_account_id not in (None, holder.account_id):
         return NoticeDecision(outcome=NoticeOutcome.REVIEW, reason="another_account")

@@ -52,8 +52,9 @@ class AccountStatusService:
         session_revoker: SessionRevocation,
         verification_requests: VerificationRequests,
     ) -> None:
-        """Change *account_status*, write the history to *life_events* and revoke *sessions*.
+        """Change *account_status* and write the history to *life_events*.
 
+        Sessions of a blocked account are revoked by *session_revoker*.
         A restored account that was pending is resubmitted through *verification_requests*.
         """
         self._account_status = account_status

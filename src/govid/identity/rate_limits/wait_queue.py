@@ -1,4 +1,4 @@
-"""Wait queues in one process: requests that wait for the same key ask for it one at a time.
+"""Wait queues of one process: requests for the same key are admitted one at a time, in order.
 
 Without them, fifty logins to one account would hold fifty connections that wait for one row.
 """

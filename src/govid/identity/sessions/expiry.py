@@ -23,7 +23,7 @@ class SessionExpiry:
     """
 
     async def expire_due(self, tx: Transaction, limit: int) -> int:
-        """Mark at most *rows* expired sessions and emit an event for each."""
+        """Mark at most *limit* expired sessions and emit an event for each."""
         due = (
             select(Session.id)
             .where(
@@ -47,7 +47,7 @@ class SessionExpiry:
         return len(expired)
 
     async def delete_ended(self, tx: Transaction, limit: int) -> int:
-        """Delete at most *rows* sessions that ended before the retention, with their tokens."""
+        """Delete at most *limit* sessions that ended before the retention, with their tokens."""
         ended = (
             select(Session.id)
             .where(Session.revoked_at < func.statement_timestamp() - ENDED_RETENTION)

@@ -165,7 +165,7 @@ class Keyring:
     def __init__(
         self, settings: IdentitySettings, uow: UnitOfWork, signing_keys: SigningKeyRepository
     ) -> None:
-        """Use the secret of *settings* for HS256, otherwise the keys in *stored*."""
+        """Use the secret of *settings* for HS256, otherwise the keys in *signing_keys*."""
         if settings.algorithm == HS256 and not settings.secret_key:
             raise ValueError("HS256 needs a secret key")
         self._shared_secret = settings.secret_key if settings.algorithm == HS256 else None

@@ -125,9 +125,9 @@ class VerificationRetry:
         *,
         max_per_hour: int,
     ) -> None:
-        """Store claimed facts in *facts* and emit requests through *verification_requests*.
+        """Store facts in *claimed_facts* and emit requests through *verification_requests*.
 
-        An account may request verification *most_per_hour* times an hour; 0 is no limit.
+        An account may request verification *max_per_hour* times an hour; 0 is no limit.
         """
         self._uow = uow
         self._account_status = account_status
@@ -144,7 +144,7 @@ class VerificationRetry:
         """Ask the department to verify the principal by the facts in *request*.
 
         Raises:
-            Invalid: a fact is not well-formed, or the account has no identifier.
+            InvalidRequest: a fact is not well-formed, or the account has no identifier.
             AccountIsBlocked: the account was blocked after this request was authenticated.
             VerifiedAlready: the account is verified.
             VerificationUnderWay: the last verification request has no result yet.

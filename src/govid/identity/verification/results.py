@@ -65,7 +65,7 @@ class EvidenceStore:
             await self._attempts.record_outcome(tx, attempt.id, INSUFFICIENT)
 
     async def assess(self, tx: Transaction, result: VerificationCompleted) -> OpenAttempt | None:
-        """Return the attempt that *answer* belongs to, with the scores of its evidence."""
+        """Return the attempt that *result* belongs to, with the scores of its evidence."""
         attempt = await self._attempts.find_open(tx, result.user_id)
         if attempt is None or attempt.identifier_type != result.identifier_type:
             return None
