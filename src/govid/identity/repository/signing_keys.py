@@ -28,8 +28,11 @@ class StoredKey(RedactedStruct, frozen=True, kw_only=True):
     repr_members: ClassVar[tuple[str, ...]] = ("kid",)
 
 
-class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The public data of a key that is not retired; `is_due` if its next step is due."""
+class VerifyingKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The public data of a key that is not retired, so that its tokens are accepted.
+
+    `is_due` is true if its next step is due.
+    """
 
     kid: str
     public_key: bytes
@@ -37,7 +40,7 @@ class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
     is_due: bool
 
 
-class KeyState(msgspec.Struct, frozen=True, kw_only=True):
+class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a key. At `due_at` a `next` key becomes active, a `retiring` one retired."""
 
     kid: str
@@ -78,7 +81,7 @@ class SigningKeyRepository:
         row = (await tx.execute(statement)).mappings().first()
         return None if row is None else StoredKey(**row)
 
-    async def fetch_published(self, tx: Transaction, algorithm: str) -> Sequence[PublishedKey]:
+    async def fetch_verifying(self, tx: Transaction, algorithm: str) -> Sequence[VerifyingKey]:
         """Return the keys that are not retired, the active one first."""
         statement = (
             select(
@@ -90,9 +93,9 @@ class SigningKeyRepository:
             .where(SigningKey.algorithm == algorithm, SigningKey.state != "retired")
             .order_by(case((SigningKey.state == "active", 0), else_=1), SigningKey.created_at)
         )
-        return [PublishedKey(**row) for row in (await tx.execute(statement)).mappings()]
+        return [VerifyingKey(**row) for row in (await tx.execute(statement)).mappings()]
 
-    async def fetch_states(self, tx: Transaction) -> Sequence[KeyState]:
+    async def fetch_states(self, tx: Transaction) -> Sequence[KeyStatus]:
         """Return the state of every key, including retired ones, the oldest first."""
         statement = select(
             SigningKey.kid,
@@ -101,7 +104,7 @@ class SigningKeyRepository:
             SigningKey.created_at,
             SigningKey.due_at,
         ).order_by(SigningKey.created_at)
-        return [KeyState(**row) for row in (await tx.execute(statement)).mappings()]
+        return [KeyStatus(**row) for row in (await tx.execute(statement)).mappings()]
 
     async def lock_states(self, tx: Transaction) -> None:
         """Exclude other transactions from changing states until *tx* ends."""

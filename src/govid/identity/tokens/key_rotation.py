@@ -1,8 +1,12 @@
 """Signing-key rotation without rejected tokens, and the worker that runs due steps.
 
+Only an operator starts a rotation (`govid keys rotate`): a new key is published, and its activation
+and the retirement of the old key follow by time. No key is rotated on a schedule.
+
 A new key is published for longer than any client caches the key set before it signs its first
-token. An old key verifies for longer than its last token lives. Both steps are due at a stored
-time; the first process that sees a due step runs it.
+token (`key_publish_seconds`). An old key verifies for longer than its last token lives
+(`key_retention_seconds`). Both steps are due at a stored time; the first process that sees a due
+step runs it.
 """
 
 from collections.abc import Sequence
@@ -12,17 +16,17 @@ import msgspec
 
 from govid.bus import (
     DATABASE_UNAVAILABLE,
-    Actor,
     OperationContext,
     PeriodicWorker,
     Transaction,
     UnitOfWork,
 )
 from govid.bus.events import KeyRotated
-from govid.identity.repository.signing_keys import KeyState, SigningKeyRepository
+from govid.identity.repository.signing_keys import KeyStatus, SigningKeyRepository
 from govid.identity.settings import KEY_CHECK_SECONDS, IdentitySettings
 from govid.identity.tokens.signing_keys import (
     ES256,
+    KEYRING_CONTEXT,
     Keyring,
     SigningKeyCipher,
     UnreadableKey,
@@ -55,7 +59,7 @@ class KeyRotation:
         self._uow = uow
         self._signing_keys = signing_keys
 
-    async def fetch_states(self, context: OperationContext) -> Sequence[KeyState]:
+    async def fetch_states(self, context: OperationContext) -> Sequence[KeyStatus]:
         """Return the state of every key, including retired ones, the oldest first."""
         async with self._uow.begin(context) as tx:
             return await self._signing_keys.fetch_states(tx)
@@ -89,8 +93,8 @@ class KeyRotation:
                 )
             if immediately:
                 await self._activate_next(tx, request)
-            published = await self._signing_keys.fetch_published(tx, ES256)
-        return published[0].kid if immediately else fresh.kid
+            verifying = await self._signing_keys.fetch_verifying(tx, ES256)
+        return verifying[0].kid if immediately else fresh.kid
 
     async def retire(self, kid: str, request: RotationRequest, context: OperationContext) -> None:
         """Retire a key: all processes reject its tokens within seconds.
@@ -115,10 +119,10 @@ class KeyRotation:
     async def run_due(self, context: OperationContext) -> None:
         """Run the due steps, unless another process has run them."""
         async with self._uow.begin(context) as tx:
-            if not any(key.is_due for key in await self._signing_keys.fetch_published(tx, ES256)):
+            if not any(key.is_due for key in await self._signing_keys.fetch_verifying(tx, ES256)):
                 return
             await self._signing_keys.lock_states(tx)
-            for key in await self._signing_keys.fetch_published(tx, ES256):
+            for key in await self._signing_keys.fetch_verifying(tx, ES256):
                 if key.is_due and key.state == "next":
                     await self._activate_next(tx, None)
                 elif key.is_due and key.state == "retiring":
@@ -144,7 +148,7 @@ class KeyRotation:
         self._cipher.decrypt(active)
 
 
-def _require_retirable(kid: str, states: Sequence[KeyState]) -> None:
+def _require_retirable(kid: str, states: Sequence[KeyStatus]) -> None:
     state = {key.kid: key.state for key in states}.get(kid)
     if state is None:
         raise RotationConflict("there is no such key: `govid keys list` shows them")
@@ -170,13 +174,13 @@ def _emit_rotated(tx: Transaction, kid: str, step: str, request: RotationRequest
 
 
 RETRY_SECONDS = 1.0
-_CONTEXT = OperationContext(
-    correlation_id="identity.keys", actor=Actor(kind="module", id="identity")
-)
 
 
 class KeyRotationWorker:
-    """Runs due rotation steps and reloads the keyring every few seconds."""
+    """Runs due rotation steps and reloads the keyring every few seconds.
+
+    It starts no rotation: it activates and retires keys after an operator has started one.
+    """
 
     def __init__(self, keyring: Keyring, rotation: KeyRotation) -> None:
         """Reload *keyring* on each check, as any process may have run a step of *rotation*."""
@@ -197,5 +201,5 @@ class KeyRotationWorker:
 
     async def check(self) -> None:
         """Run the due rotation steps, then reload the keys."""
-        await self._rotation.run_due(_CONTEXT)
+        await self._rotation.run_due(KEYRING_CONTEXT)
         await self._keyring.load()

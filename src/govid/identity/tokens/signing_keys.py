@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from govid.bus import Actor, OperationContext, Transaction, UnitOfWork
 from govid.bus.shared.crypto import AuthenticatedCipher, EncryptedColumn, NotDecryptable
 from govid.bus.shared.privacy import RedactedStruct
-from govid.identity.repository.signing_keys import PublishedKey, SigningKeyRepository, StoredKey
+from govid.identity.repository.signing_keys import SigningKeyRepository, StoredKey, VerifyingKey
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import jws
 
@@ -110,7 +110,7 @@ def load_signing_key(key: StoredKey) -> TokenKey:
     return _build_token_key(key.kid, private.public_key(), signing=private)
 
 
-def load_public_key(key: PublishedKey) -> TokenKey:
+def load_public_key(key: VerifyingKey) -> TokenKey:
     """Load the public key of *key* for verification."""
     loaded = serialization.load_der_public_key(key.public_key)
     if not isinstance(loaded, ec.EllipticCurvePublicKey):
@@ -156,7 +156,10 @@ def _build_token_key(kid: str, verifying: ec.EllipticCurvePublicKey, *, signing:
 ES256 = "ES256"
 HS256 = "HS256"
 
-_START = OperationContext(correlation_id="identity.keys", actor=Actor(kind="module", id="identity"))
+KEYRING_CONTEXT = OperationContext(
+    correlation_id="identity.keys", actor=Actor(kind="module", id="identity")
+)
+"""The context of reads and rotation steps that no request or operator has started."""
 
 
 class Keyring:
@@ -185,23 +188,23 @@ class Keyring:
         if self._shared_secret:
             self.replace_keys(load_shared_secret(self._shared_secret))
             return
-        async with self._uow.begin(_START) as tx:
+        async with self._uow.begin(KEYRING_CONTEXT) as tx:
             active = await self._load_active(tx)
-            published = await self._signing_keys.fetch_published(tx, ES256)
+            verifying = await self._signing_keys.fetch_verifying(tx, ES256)
         signing = self._signing
         if signing is None or signing.kid != active.kid:
             signing = load_signing_key(self._decrypt_key(active))
         self.replace_keys(
-            signing, [load_public_key(key) for key in published if key.kid != signing.kid]
+            signing, [load_public_key(key) for key in verifying if key.kid != signing.kid]
         )
 
     def replace_keys(self, signing: TokenKey, others: Sequence[TokenKey] = ()) -> None:
         """Sign with *signing* from now on; verify with it and *others* only."""
-        live = (signing, *others)
+        accepted = (signing, *others)
         self._signing = signing
-        self._accepted_keys = {key.kid: key for key in live}
-        shown = [key.jwk for key in live if key.jwk is not None]
-        self._jwks = msgspec.json.encode({"keys": shown})
+        self._accepted_keys = {key.kid: key for key in accepted}
+        public_keys = [key.jwk for key in accepted if key.jwk is not None]
+        self._jwks = msgspec.json.encode({"keys": public_keys})
 
     @property
     def signing(self) -> TokenKey:
