@@ -48,7 +48,7 @@ class Account(Base):
     updated_at: Mapped[datetime]
 
 
-class Letter(Base):
+class StoredEmail(Base):
     """An e-mail that waits to be sent. Its address is stored here and in no event."""
 
     __tablename__ = "letter"
@@ -60,7 +60,7 @@ class Letter(Base):
     written_at: Mapped[datetime]
 
 
-class Link(Base):
+class OneTimeToken(Base):
     """A one-time token that was sent as a link; only the digest of the token is stored."""
 
     __tablename__ = "link"
@@ -107,7 +107,7 @@ class ReviewItem(Base):
 
 
 class Session(Base):
-    """A session: a sign-in, for as long as its tokens are valid."""
+    """A session: a login, for as long as its tokens are valid."""
 
     __tablename__ = "session"
 

@@ -14,7 +14,14 @@ from govid.bus.shared.contract import AccountStatus
 from govid.bus.shared.email_addresses import filter_mailbox_rows, mailbox_key_variants
 from govid.bus.shared.identifiers import identity_key, values_with_key
 from govid.bus.shared.privacy import RedactedStruct
-from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
+from govid.identity.models import (
+    Account,
+    OneTimeToken,
+    RefreshToken,
+    ReviewItem,
+    Session,
+    StoredEmail,
+)
 from govid.identity.repository.outgoing_email import KINDS_WITH_LINKS
 
 
@@ -200,10 +207,12 @@ class AccountStatusRepository:
         """Delete refresh tokens, one-time tokens and unsent e-mails that would hold a new one."""
         sessions = select(Session.id).where(Session.account_id == account_id)
         await tx.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)))
-        await tx.execute(delete(Link).where(Link.account_id == account_id))
+        await tx.execute(delete(OneTimeToken).where(OneTimeToken.account_id == account_id))
         # An e-mail that still waits after the end of the block would otherwise bring a new token.
         await tx.execute(
-            delete(Letter).where(Letter.account_id == account_id, Letter.kind.in_(KINDS_WITH_LINKS))
+            delete(StoredEmail).where(
+                StoredEmail.account_id == account_id, StoredEmail.kind.in_(KINDS_WITH_LINKS)
+            )
         )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from govid.bus.shared.privacy import RedactedStruct
-from govid.identity.models import Account, Letter, Link, Session
+from govid.identity.models import Account, OneTimeToken, Session, StoredEmail
 from govid.identity.repository.one_time_tokens import TokenPurpose
 from govid.identity.repository.outgoing_email import EmailKind
 
@@ -31,10 +31,15 @@ _ACCOUNT_COLUMNS = (
 _SESSION_COLUMNS = tuple(
     column for column in Session.__table__.columns if column.name != "account_id"
 )
-_EMAIL_COLUMNS = (Letter.kind, Letter.address, Letter.written_at)
+_EMAIL_COLUMNS = (StoredEmail.kind, StoredEmail.address, StoredEmail.written_at)
 # Without the expiry: it counts from the last attempt to send the e-mail, so it would tell whether
 # there was an e-mail to send.
-_TOKEN_COLUMNS = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
+_TOKEN_COLUMNS = (
+    OneTimeToken.purpose,
+    OneTimeToken.address,
+    OneTimeToken.issued_at,
+    OneTimeToken.used_at,
+)
 
 
 class ExportedRows(RedactedStruct, frozen=True, kw_only=True):
@@ -59,10 +64,10 @@ class DataExportRepository:
             own = select(*_ACCOUNT_COLUMNS).where(Account.id == account_id)
             # In this order, because an e-mail may become a token in between and must not be missed.
             emails = await _fetch_rows(
-                connection, select(*_EMAIL_COLUMNS).where(Letter.account_id == account_id)
+                connection, select(*_EMAIL_COLUMNS).where(StoredEmail.account_id == account_id)
             )
             tokens = await _fetch_rows(
-                connection, select(*_TOKEN_COLUMNS).where(Link.account_id == account_id)
+                connection, select(*_TOKEN_COLUMNS).where(OneTimeToken.account_id == account_id)
             )
             return ExportedRows(
                 account=(await _fetch_rows(connection, own))[0],

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from govid.bus import Transaction
 from govid.bus.shared.privacy import RedactedStruct
-from govid.identity.models import Link, RefreshToken, Session
+from govid.identity.models import OneTimeToken, RefreshToken, Session
 
 TOKEN_BYTES = 32
 
@@ -116,9 +116,9 @@ class OneTimeTokens:
         data export would tell an e-mail that is retried from one that is never sent.
         """
         result = await tx.execute(
-            delete(Link)
+            delete(OneTimeToken)
             .where(*_unused_conditions(target.account_id, purpose))
-            .returning(Link.address, Link.issued_at)
+            .returning(OneTimeToken.address, OneTimeToken.issued_at)
         )
         first = min(
             (row.issued_at for row in result if row.address == target.address),
@@ -132,43 +132,51 @@ class OneTimeTokens:
         """Extend the valid token of *target* to *lifetime* from now; tell whether there is one."""
         now = func.clock_timestamp()
         result = await tx.execute(
-            update(Link)
+            update(OneTimeToken)
             .where(
                 *_unused_conditions(target.account_id, purpose),
-                Link.address == target.address,
-                Link.expires_at > now,
+                OneTimeToken.address == target.address,
+                OneTimeToken.expires_at > now,
             )
             .values(expires_at=now + lifetime)
-            .returning(Link.account_id)
+            .returning(OneTimeToken.account_id)
         )
         return result.first() is not None
 
     async def find(self, tx: Transaction, purpose: TokenPurpose, token: str) -> TokenTarget | None:
         """Return the target of *token* if it is valid. Does not consume or lock it."""
-        statement = select(Link.account_id, Link.address).where(*_valid_conditions(purpose, token))
+        statement = select(OneTimeToken.account_id, OneTimeToken.address).where(
+            *_valid_conditions(purpose, token)
+        )
         row = (await tx.execute(statement)).mappings().first()
         return None if row is None else TokenTarget(**row)
 
     async def consume(self, tx: Transaction, purpose: TokenPurpose, token: str) -> bool:
         """Consume *token*; tell whether it was valid. Of two concurrent calls, one consumes it."""
         result = await tx.execute(
-            update(Link)
+            update(OneTimeToken)
             .where(*_valid_conditions(purpose, token))
             .values(used_at=func.clock_timestamp())
-            .returning(Link.account_id)
+            .returning(OneTimeToken.account_id)
         )
         return result.first() is not None
 
     async def revoke(self, tx: Transaction, account_id: UUID, *purposes: TokenPurpose) -> None:
         """Delete the unused tokens of the account with one of these *purposes*."""
-        await tx.execute(delete(Link).where(*_unused_conditions(account_id, *purposes)))
+        await tx.execute(delete(OneTimeToken).where(*_unused_conditions(account_id, *purposes)))
 
     async def delete_expired(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* expired tokens; return how many."""
         # `statement_timestamp()`, because the planner cannot use the index with
         # `clock_timestamp()`.
-        expired = select(Link.hash).where(Link.expires_at < func.statement_timestamp()).limit(limit)
-        return (await tx.execute(delete(Link).where(Link.hash.in_(expired)))).rowcount
+        expired = (
+            select(OneTimeToken.hash)
+            .where(OneTimeToken.expires_at < func.statement_timestamp())
+            .limit(limit)
+        )
+        return (
+            await tx.execute(delete(OneTimeToken).where(OneTimeToken.hash.in_(expired)))
+        ).rowcount
 
     async def _insert_token(
         self,
@@ -180,7 +188,7 @@ class OneTimeTokens:
     ) -> str:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         await tx.execute(
-            insert(Link).values(
+            insert(OneTimeToken).values(
                 hash=token_digest(token),
                 account_id=target.account_id,
                 purpose=purpose,
@@ -195,13 +203,17 @@ class OneTimeTokens:
 def _unused_conditions(
     account_id: UUID, *purposes: TokenPurpose
 ) -> tuple[ColumnElement[bool], ...]:
-    return (Link.account_id == account_id, Link.purpose.in_(purposes), Link.used_at.is_(None))
+    return (
+        OneTimeToken.account_id == account_id,
+        OneTimeToken.purpose.in_(purposes),
+        OneTimeToken.used_at.is_(None),
+    )
 
 
 def _valid_conditions(purpose: TokenPurpose, token: str) -> tuple[ColumnElement[bool], ...]:
     return (
-        Link.hash == token_digest(token),
-        Link.purpose == purpose,
-        Link.used_at.is_(None),
-        Link.expires_at > func.clock_timestamp(),
+        OneTimeToken.hash == token_digest(token),
+        OneTimeToken.purpose == purpose,
+        OneTimeToken.used_at.is_(None),
+        OneTimeToken.expires_at > func.clock_timestamp(),
     )

@@ -49,7 +49,7 @@ class OutgoingEmailRepository:
         """Store an e-mail until it is sent; return its id."""
         email_id = uuid7()
         await tx.execute(
-            insert(models.Letter).values(
+            insert(models.StoredEmail).values(
                 id=email_id,
                 account_id=account_id,
                 kind=kind,
@@ -61,7 +61,7 @@ class OutgoingEmailRepository:
 
     async def find(self, tx: Transaction, email_id: UUID) -> OutgoingEmail | None:
         """Return the e-mail, or None if it was sent or withdrawn."""
-        row = models.Letter
+        row = models.StoredEmail
         statement = select(row.id, row.account_id, row.kind, row.address, row.written_at).where(
             row.id == email_id
         )
@@ -72,7 +72,7 @@ class OutgoingEmailRepository:
 
     async def delete(self, tx: Transaction, email_id: UUID) -> None:
         """Delete an e-mail that was sent."""
-        await tx.execute(delete(models.Letter).where(models.Letter.id == email_id))
+        await tx.execute(delete(models.StoredEmail).where(models.StoredEmail.id == email_id))
 
     async def delete_with_links(self, tx: Transaction, account_id: UUID) -> None:
         """Delete the unsent e-mails of the account that would be sent with a one-time token.
@@ -81,7 +81,8 @@ class OutgoingEmailRepository:
         tokens, because an unsent e-mail has no token yet and may wait for a long time.
         """
         await tx.execute(
-            delete(models.Letter).where(
-                models.Letter.account_id == account_id, models.Letter.kind.in_(KINDS_WITH_LINKS)
+            delete(models.StoredEmail).where(
+                models.StoredEmail.account_id == account_id,
+                models.StoredEmail.kind.in_(KINDS_WITH_LINKS),
             )
         )
