@@ -38,8 +38,8 @@ class WellKnownDocuments(msgspec.Struct, frozen=True, kw_only=True):
     responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
     sync_to_thread=False,
 )
-def jwks(pages: NamedDependency[WellKnownDocuments]) -> Response[bytes]:
-    return Response(pages.jwks(), headers=pages.headers)
+def jwks(documents: NamedDependency[WellKnownDocuments]) -> Response[bytes]:
+    return Response(documents.jwks(), headers=documents.headers)
 
 
 @get(
@@ -55,21 +55,20 @@ def jwks(pages: NamedDependency[WellKnownDocuments]) -> Response[bytes]:
         200: describe_response(DiscoveryView, "The metadata.", openapi_examples.DISCOVERIES)
     },
 )
-def openid_configuration(pages: NamedDependency[WellKnownDocuments]) -> Response[DiscoveryView]:
-    return Response(pages.discovery, headers=pages.headers)
+def openid_configuration(documents: NamedDependency[WellKnownDocuments]) -> Response[DiscoveryView]:
+    return Response(documents.discovery, headers=documents.headers)
 
 
-def well_known_router(settings: IdentitySettings, keys: Callable[[], bytes]) -> Router:
-    """Return the routes; *keys* returns the current key set."""
-    pages = WellKnownDocuments(
-        jwks=keys,
+def well_known_router(settings: IdentitySettings, encode_jwks: Callable[[], bytes]) -> Router:
+    """Return the routes; *encode_jwks* returns the current key set."""
+    documents = WellKnownDocuments(
+        jwks=encode_jwks,
         max_age_seconds=settings.jwks_max_age_seconds,
         discovery=DiscoveryView.for_issuer(settings.issuer, settings.algorithm),
     )
-    dependencies: dict[str, Any] = {"pages": Provide(lambda: pages, sync_to_thread=False)}
     return Router(
         "/.well-known",
         route_handlers=[jwks, openid_configuration],
-        dependencies=dependencies,
+        dependencies={"documents": Provide(lambda: documents, sync_to_thread=False)},
         tags=["machine pages"],
     )
