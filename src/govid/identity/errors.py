@@ -105,7 +105,7 @@ class SessionNotFound(GovidError):
     kind = ErrorKind.NOT_FOUND
 
 
-class SignInBusy(GovidError):
+class LoginBusy(GovidError):
     """Too many people are signing in at the moment; please try again shortly."""
 
     code = "sign-in-busy"

@@ -47,7 +47,7 @@ from govid.identity.controllers.accounts import (
 from govid.identity.controllers.credentials import email_router, login_router, password_router
 from govid.identity.controllers.sessions import session_router
 from govid.identity.controllers.well_known import well_known_router
-from govid.identity.credentials.login import SignIn
+from govid.identity.credentials.login import PasswordLogin
 from govid.identity.credentials.password_change import PasswordChange, PasswordReset
 from govid.identity.credentials.password_hashing import HashMetrics, PasswordHashing
 from govid.identity.credentials.reauthentication import Reauthentication
@@ -87,9 +87,9 @@ from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedF
 from govid.identity.repository.data_export import DataExportRepository
 from govid.identity.repository.key_checks import configured_keys, record_keys
 from govid.identity.repository.life_events import LifeEventRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from govid.identity.repository.one_time_tokens import OneTimeTokens, RefreshTokenRepository
 from govid.identity.repository.outgoing_email import OutgoingEmailRepository
-from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.repository.sessions import SessionRepository
 from govid.identity.repository.signing_keys import SigningKeyRepository
 from govid.identity.repository.verification_attempts import (
@@ -311,7 +311,7 @@ def build(
     )
     prior_notices = PriorNoticeCheck(account_status, life_events, digests)
     pseudonyms = PseudonymGenerator(settings.pseudonym_key)
-    attempts, quotas = AttemptRepository(), QuotaCounters("identity.quota")
+    attempts, quotas = LoginAttemptRepository(), QuotaCounters("identity.quota")
     registration_quota = RegistrationQuota(uow, quotas, settings.throttle, pseudonyms)
     registration = Registration(
         uow,
@@ -332,7 +332,7 @@ def build(
         BruteForceAlarm(settings.throttle.failures, registry, LoginFlow),
         [PseudonymGenerator(key) for key in settings.old_pseudonym_keys],
     )
-    sign_in = SignIn(uow, accounts, passwords, session_issuer, throttle)
+    password_login = PasswordLogin(uow, accounts, passwords, session_issuer, throttle)
     throttle_cleanup = ThrottleCleanup(attempts, quotas)
     services = build_services(
         settings,
@@ -374,10 +374,10 @@ def build(
                     max_per_hour=settings.quotas.verifications_per_hour,
                 )
             ),
-            login_router(sign_in),
+            login_router(password_login),
             *services.routes,
             session_router(
-                sign_in, refresh_rotation, session_revoker, SessionListing(uow, sessions)
+                password_login, refresh_rotation, session_revoker, SessionListing(uow, sessions)
             ),
             well_known_router(settings, keyring.encode_jwks),
         ),

@@ -26,7 +26,7 @@ from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
 from govid.identity.accounts.administration import AccountAdministration
 from govid.identity.accounts.registration import Registration
-from govid.identity.credentials.login import SignIn
+from govid.identity.credentials.login import PasswordLogin
 from govid.identity.credentials.password_hashing import PasswordHashing
 from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.life_events.death_notices import DeathNoticeHandler, PriorNoticeCheck
@@ -39,8 +39,8 @@ from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.accounts import AccountRepository
 from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedFactsRepository
 from govid.identity.repository.life_events import LifeEventRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from govid.identity.repository.one_time_tokens import RefreshTokenRepository
-from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.repository.sessions import SessionRepository
 from govid.identity.repository.signing_keys import SigningKeyRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
@@ -78,7 +78,7 @@ class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
     passwords: PasswordHashing
     tokens: AccessTokens
     registration: Registration
-    sign_in: SignIn
+    password_login: PasswordLogin
     verification: VerificationResultHandler
     verification_requests: VerificationRetry
     facts: ClaimedFactsRepository
@@ -95,11 +95,13 @@ class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
         return await self.registration.register(a_registration(**changes), CONTEXT)
 
     async def login(self, email: str = "ada@example.com", password: str = PASSWORD) -> str:
-        view = await self.sign_in.login(Login(email=email, password=password), CONTEXT)
+        view = await self.password_login.login(Login(email=email, password=password), CONTEXT)
         return view.access_token
 
     async def begin(self, email: str = "ada@example.com", password: str = PASSWORD) -> GrantView:
-        return await self.sign_in.login_refreshable(Login(email=email, password=password), CONTEXT)
+        return await self.password_login.login_refreshable(
+            Login(email=email, password=password), CONTEXT
+        )
 
     async def refresh(self, token: str, client_id: str = "govid") -> GrantView:
         return await self.renewal.rotate(Refresh(refresh_token=token, client_id=client_id), CONTEXT)
@@ -206,7 +208,7 @@ async def build_identity(
     pseudonyms = PseudonymGenerator(b"k" * 32)
     throttle = LoginThrottle(
         uow,
-        AttemptRepository(),
+        LoginAttemptRepository(),
         QuotaCounters("identity.quota"),
         settings.throttle,
         pseudonyms,
@@ -241,7 +243,7 @@ async def build_identity(
             facts,
             questions,
         ),
-        sign_in=SignIn(uow, accounts, passwords, opening, throttle),
+        password_login=PasswordLogin(uow, accounts, passwords, opening, throttle),
         verification=VerificationResultHandler(
             accounts, EvidenceStore(attempted, facts, holders, history)
         ),

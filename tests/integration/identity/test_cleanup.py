@@ -9,7 +9,7 @@ from govid.bus import Database, QuotaCounters, Transaction
 from govid.identity import cleanup
 from govid.identity.cleanup import BATCH_ROWS, CleanupWorker
 from govid.identity.rate_limits.attempts import ThrottleCleanup
-from govid.identity.repository.rate_limits import AttemptRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from tests.integration.identity.conftest import build_uow
 from tests.integration.identity.rate_limits.conftest import RateLimitFixture, open_limiter
 
@@ -83,7 +83,7 @@ async def test_it_goes_on_until_it_is_asked_to_stop(
 
 
 def start_cleanup(limiter: RateLimitFixture) -> CleanupWorker:
-    lapsing = ThrottleCleanup(AttemptRepository(), QuotaCounters("identity.quota"))
+    lapsing = ThrottleCleanup(LoginAttemptRepository(), QuotaCounters("identity.quota"))
     return CleanupWorker(
         limiter.uow, {"unlock": lapsing.release_expired, "forget": lapsing.delete_stale}
     )

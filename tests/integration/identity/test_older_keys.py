@@ -13,7 +13,7 @@ from govid.identity.life_events.death_notices import PriorNoticeCheck
 from govid.identity.rate_limits.attempts import BruteForceAlarm, LoginFlow, LoginThrottle
 from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.life_events import LifeEventRepository
-from govid.identity.repository.rate_limits import AttemptRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import CONTEXT, IdentityFixture
@@ -85,7 +85,7 @@ async def test_c11_a_lock_of_the_earlier_key_still_holds(
     old, new = (PseudonymGenerator(key).for_value("throttle:ada@example.com") for key in (OLD, NEW))
     await database.reads.execute(LOCKED, old)
     async with identity.uow.begin(CONTEXT) as tx:
-        await AttemptRepository().merge_older(tx, "sign-in", new, [old])
+        await LoginAttemptRepository().merge_older(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 3, 1, True)]
 
 
@@ -96,7 +96,7 @@ async def test_c11_a_lock_that_is_there_already_is_not_replaced(
     await database.reads.execute(LOCKED, old)
     await database.reads.execute(LOCKED.replace("3, 1", "0, 2"), new)
     async with identity.uow.begin(CONTEXT) as tx:
-        await AttemptRepository().merge_older(tx, "sign-in", new, [old])
+        await LoginAttemptRepository().merge_older(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 0, 2, True)]
 
 
@@ -114,7 +114,7 @@ async def test_c11_attempts_under_the_earlier_key_fill_the_count_of_the_new_one(
         )
         pseudonyms, *earlier = (PseudonymGenerator(one) for one in (key, *older))
         return LoginThrottle(
-            identity.uow, AttemptRepository(), quotas, limits, pseudonyms, sieges, earlier
+            identity.uow, LoginAttemptRepository(), quotas, limits, pseudonyms, sieges, earlier
         )
 
     async def is_locked(under: LoginThrottle) -> bool:

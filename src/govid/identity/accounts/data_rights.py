@@ -72,7 +72,7 @@ class AccountClosure:
 
         Raises:
             PasswordNotConfirmed: the password is not correct.
-            SignInBusy: the queue for password hashing is full.
+            LoginBusy: the queue for password hashing is full.
         """
         async with (
             self._reauthentication.require_password(principal, password, context) as proof,

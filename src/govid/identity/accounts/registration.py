@@ -50,7 +50,7 @@ class Registration:
             IdentifierTaken: another account has this identifier.
             TooManyAttempts: too many registrations from this network, or too many with this taken
                 address or identifier.
-            SignInBusy: the queue for password hashing is full.
+            LoginBusy: the queue for password hashing is full.
         """
         registration = self._rules.validate(request)
         async with self._quota.counting(

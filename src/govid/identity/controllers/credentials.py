@@ -10,7 +10,7 @@ from govid.bus import OperationContext, Principal
 from govid.bus.shared.api import describe_response
 from govid.identity import openapi_examples
 from govid.identity.accounts.email_address import EmailAddressService
-from govid.identity.credentials.login import SignIn
+from govid.identity.credentials.login import PasswordLogin
 from govid.identity.credentials.password_change import PasswordChange, PasswordReset
 from govid.identity.password_policy import PasswordPolicy
 from govid.identity.schemas import (
@@ -37,18 +37,18 @@ from govid.identity.schemas import (
 )
 async def login(
     data: Annotated[Login, Body(examples=openapi_examples.LOGINS)],
-    sign_in: NamedDependency[SignIn],
+    password_login: NamedDependency[PasswordLogin],
     context: NamedDependency[OperationContext],
 ) -> TokenView:
-    return await sign_in.login(data, context)
+    return await password_login.login(data, context)
 
 
-def login_router(sign_in: SignIn) -> Router:
+def login_router(password_login: PasswordLogin) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",
         route_handlers=[login],
-        dependencies={"sign_in": Provide(lambda: sign_in, sync_to_thread=False)},
+        dependencies={"password_login": Provide(lambda: password_login, sync_to_thread=False)},
         tags=["identity"],
     )
 

@@ -5,20 +5,15 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import Body, FromPath
 
-from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, OperationContext, Principal
-from govid.bus.shared.api import describe_response
+from govid.bus import DEFAULT_LIMIT, OperationContext, Principal
+from govid.bus.shared.api import PageCursor, PageLimit, describe_response
 from govid.identity import openapi_examples
-from govid.identity.credentials.login import SignIn
+from govid.identity.credentials.login import PasswordLogin
 from govid.identity.schemas import GrantView, Login, Refresh, SessionView
 from govid.identity.sessions.issuing import RefreshTokenRotation
 from govid.identity.sessions.management import SessionListing, SessionRevoker
-
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Sessions on a page.")]
-Cursor = Annotated[
-    UUID | None, QueryParameter(description="Cursor of the page, from the `Link` header.")
-]
 
 
 @post(
@@ -36,10 +31,10 @@ Cursor = Annotated[
 )
 async def begin_session(
     data: Annotated[Login, Body(examples=openapi_examples.LOGINS)],
-    sign_in: NamedDependency[SignIn],
+    password_login: NamedDependency[PasswordLogin],
     context: NamedDependency[OperationContext],
 ) -> GrantView:
-    return await sign_in.login_refreshable(data, context)
+    return await password_login.login_refreshable(data, context)
 
 
 @post(
@@ -106,8 +101,8 @@ async def list_sessions(
     sessions: NamedDependency[SessionListing],
     principal: NamedDependency[Principal],
     context: NamedDependency[OperationContext],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    limit: PageLimit = DEFAULT_LIMIT,
+    cursor: PageCursor = None,
 ) -> Response[list[SessionView]]:
     page = await sessions.list_own(principal, context, limit=limit, after=cursor)
     return Response(list(page.items), headers=page.headers(request.url.path))
@@ -130,7 +125,7 @@ async def end_session(
 
 
 def session_router(
-    sign_in: SignIn,
+    password_login: PasswordLogin,
     rotation: RefreshTokenRotation,
     revoker: SessionRevoker,
     sessions: SessionListing,
@@ -147,7 +142,7 @@ def session_router(
             end_session,
         ],
         dependencies={
-            "sign_in": Provide(lambda: sign_in, sync_to_thread=False),
+            "password_login": Provide(lambda: password_login, sync_to_thread=False),
             "rotation": Provide(lambda: rotation, sync_to_thread=False),
             "revoker": Provide(lambda: revoker, sync_to_thread=False),
             "sessions": Provide(lambda: sessions, sync_to_thread=False),

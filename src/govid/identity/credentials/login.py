@@ -28,7 +28,7 @@ SessionFactory = Callable[[Transaction, UUID, str], Awaitable[S]]
 """Creates a session of an account, whose row lock the transaction holds, at a level."""
 
 
-class SignIn:
+class PasswordLogin:
     """Checks a password under the login throttle and issues the tokens of a new session.
 
     Two transactions are used, so that no connection is held while a password is hashed. The first
@@ -75,19 +75,19 @@ class SignIn:
             AccountIsBlocked: the password is right, but the account is blocked.
             TooManyAttempts: too many failures from this network, or too many attempts wait for
                 this address.
-            SignInBusy: the queue of password hashing is full or too slow.
+            LoginBusy: the queue of password hashing is full or too slow.
         """
         address = canonical_email_or_empty(request.email)
         requester = HashRequester.from_context(context, address)
         attempt, known = await self._throttle.begin(
-            LoginFlow.SIGN_IN,
+            LoginFlow.LOGIN,
             address,
             context,
             lambda tx: self._accounts.find_credentials(tx, address),
         )
         found = None if attempt.is_locked else known
         for _ in range(MAX_CHECKS):
-            async with self._throttle.exempt(attempt, context):
+            async with self._throttle.release_if_busy(attempt, context):
                 verified = await self._verify(found, request.password, requester)
             if verified is None:
                 break

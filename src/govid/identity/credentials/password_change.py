@@ -54,7 +54,7 @@ class PasswordChange:
         Raises:
             InvalidRequest: the new password breaks a rule of the password policy.
             PasswordNotConfirmed: the current password is wrong.
-            SignInBusy: the queue of password hashing is full or too slow.
+            LoginBusy: the queue of password hashing is full or too slow.
         """
         try:
             password = self._policy.validate(
@@ -155,7 +155,7 @@ class PasswordReset:
         Raises:
             LinkIsSpent: the token was used or has expired, or the account is blocked.
             InvalidRequest: the new password breaks a rule; the token stays valid.
-            SignInBusy: the queue of password hashing is full or too slow.
+            LoginBusy: the queue of password hashing is full or too slow.
         """
         async with self._uow.begin(context) as tx:
             target = await self._one_time_tokens.find(tx, TokenPurpose.RESET, request.token)
@@ -183,7 +183,7 @@ class PasswordReset:
             await self._email_outbox.notify(tx, EmailKind.PASSWORD_CHANGED, account)
             # The token proves control of the mailbox, so failures of other clients no longer
             # lock the account holder out.
-            await self._throttle.lift_lockout(tx, LoginFlow.SIGN_IN, account.email_canonical)
+            await self._throttle.lift_lockout(tx, LoginFlow.LOGIN, account.email_canonical)
             tx.emit(CredentialChanged(account_id=account.id, how="reset", timestamp=tx.now))
 
     def _validate_password(self, password: str, account: PasswordAccount) -> str:

@@ -21,7 +21,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from govid.identity.credentials.hash_queue import FairHashQueue, HashQueueFull, HashRequester
-from govid.identity.errors import SignInBusy
+from govid.identity.errors import LoginBusy
 from govid.identity.password_policy import PASSWORD_MAX_LENGTH, to_nfkc
 from govid.identity.settings import IdentitySettings
 
@@ -106,7 +106,7 @@ class PasswordHashing:
         """Return the hash of *password* once the queue has given *requester* a slot.
 
         Raises:
-            SignInBusy: the queue is full, or the request has waited too long.
+            LoginBusy: the queue is full, or the request has waited too long.
         """
         return await self._run(requester, lambda: self._hasher.hash(_encode_password(password)))
 
@@ -117,7 +117,7 @@ class PasswordHashing:
         work is the same in that case, so that the duration does not tell which accounts exist.
 
         Raises:
-            SignInBusy: the queue is full, or the request has waited too long.
+            LoginBusy: the queue is full, or the request has waited too long.
         """
         # The length is checked as sent, before a much longer normal form is made of it.
         if stored is None or len(password) > PASSWORD_MAX_LENGTH:
@@ -153,7 +153,7 @@ class PasswordHashing:
                 await self._queue.acquire(requester)
         except (TimeoutError, HashQueueFull) as error:
             self._metrics.count_refused()
-            raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
+            raise LoginBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
         self._metrics.count_begun()
         hashing = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # The slot is released when the thread is done, not when the request ends: a client that

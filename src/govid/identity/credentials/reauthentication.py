@@ -55,7 +55,7 @@ class Reauthentication:
             PasswordNotConfirmed: the password is wrong, the account has none, or it is locked
                 after too many failures.
             TooManyAttempts: the client network has failed too often.
-            SignInBusy: the queue of password hashing is full or too slow.
+            LoginBusy: the queue of password hashing is full or too slow.
         """
         attempt, account = await self._throttle.begin(
             LoginFlow.REAUTHENTICATION,
@@ -64,7 +64,7 @@ class Reauthentication:
             partial(self._accounts.find, account_id=principal.account_id),
         )
         requester = HashRequester.from_context(context, str(principal.account_id))
-        async with self._throttle.exempt(attempt, context):
+        async with self._throttle.release_if_busy(attempt, context):
             stored = None if account is None or attempt.is_locked else account.password_hash
             if not await self._passwords.verify(stored, password, requester) or account is None:
                 async with self._uow.begin(context) as tx:

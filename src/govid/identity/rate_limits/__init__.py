@@ -1,4 +1,5 @@
 """Rate limits and lockout: login throttle, brute-force alarm, registration quota, wait queue.
 
-Quotas of the other actions are in `bus/storage/quotas.py`.
+The lockout itself is decided in `repository/login_lockouts.py`. Quotas of the other actions are in
+`bus/storage/quotas.py`.
 """

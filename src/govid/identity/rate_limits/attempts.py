@@ -1,12 +1,14 @@
 """Login throttle with lockout, brute-force alarm and cleanup.
 
+The statements of `repository.login_lockouts` decide whether an attempt starts a lockout.
+
 An attempt is reserved before the work, and its result is recorded after it. A use case that checks
 a secret does so in three steps:
 
-    attempt, found = await throttle.begin(LoginFlow.SIGN_IN, address, cause, read)
-    async with throttle.exempt(attempt, cause):
+    attempt, account = await throttle.begin(LoginFlow.LOGIN, address, context, read)
+    async with throttle.release_if_busy(attempt, context):
         ...                                         # the slow check, without a connection
-    async with uow.begin(cause) as tx:              # with the other writes
+    async with uow.begin(context) as tx:            # with the other writes
         await throttle.record_failure(tx, attempt)  # or `record_success`, or `release`
 
 If `attempt.is_locked`, the use case checks the secret against nothing and fails in any case. An
@@ -48,11 +50,11 @@ from govid.bus.events import LoginLocked, LoginLockExpired
 from govid.identity.errors import TooManyAttempts
 from govid.identity.rate_limits.client_networks import client_network
 from govid.identity.rate_limits.wait_queue import QueueFull, WaitQueue
-from govid.identity.repository.rate_limits import (
-    AttemptRepository,
+from govid.identity.repository.login_lockouts import (
+    AttemptReservation,
     AttemptSlot,
     LockoutLimits,
-    ReservationResult,
+    LoginAttemptRepository,
 )
 from govid.identity.settings import ThrottleSettings
 
@@ -87,7 +89,7 @@ class BruteForceAlarm:
             self._counter.labels(flow)
 
     def on_lockout(self, tx: Transaction, flow: str, subject: str, lockout_number: int) -> None:
-        """Count the *nth* lockout of *subject*, a pseudonym, and report every 100 failures."""
+        """Count lockout *lockout_number* of *subject*, a pseudonym; report every 100 failures."""
         if lockout_number % self._lockouts_per_alarm == 0:
             tx.after_commit(partial(self._report, flow, subject))
 
@@ -105,9 +107,12 @@ T = TypeVar("T")
 
 
 class LoginFlow(StrEnum):
-    """A flow that checks a secret. Failures and lockouts are counted separately for each."""
+    """A flow that checks a secret. Failures and lockouts are counted separately for each.
 
-    SIGN_IN = "sign-in"
+    The values are stored, published in events and used as metric labels.
+    """
+
+    LOGIN = "sign-in"
     RESET = "reset"
     REAUTHENTICATION = "reauthentication"
 
@@ -126,21 +131,25 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoginThrottle:
-    """Counts failed attempts by account name and client network, and locks after too many."""
+    """Counts failed attempts by account name and client network, and emits lockout events.
+
+    The lockout of an account name is decided by `LoginAttemptRepository`, in one statement for each
+    step of an attempt.
+    """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        attempts: AttemptRepository,
+        attempts: LoginAttemptRepository,
         quotas: QuotaCounters,
         settings: ThrottleSettings,
         pseudonyms: PseudonymGenerator,
         alarm: BruteForceAlarm,
-        older: Sequence[PseudonymGenerator] = (),
+        older_pseudonyms: Sequence[PseudonymGenerator] = (),
     ) -> None:
         """Count by *settings* under *pseudonyms*; durations are limited to a day.
 
-        Counts under *older* pseudonyms, made with earlier keys, are moved to the current ones.
+        Counts under *older_pseudonyms*, made with earlier keys, are moved to the current ones.
         *alarm* is notified of each lockout.
         """
         self._uow = uow
@@ -149,13 +158,13 @@ class LoginThrottle:
         self._network_failures = settings.address_failures
         self._pseudonyms = pseudonyms
         self._alarm = alarm
-        self._older = older
+        self._older_pseudonyms = older_pseudonyms
         self._queue = WaitQueue()
-        longest = min(settings.max_lock_seconds, MAX_LOCKOUT_SECONDS)
+        max_lock_seconds = min(settings.max_lock_seconds, MAX_LOCKOUT_SECONDS)
         self._limits = LockoutLimits(
             failures=settings.failures,
-            lock_seconds=min(settings.lock_seconds, longest),
-            max_lock_seconds=longest,
+            lock_seconds=min(settings.lock_seconds, max_lock_seconds),
+            max_lock_seconds=max_lock_seconds,
         )
 
     async def begin(
@@ -188,12 +197,12 @@ class LoginThrottle:
                 while True:
                     async with self._uow.begin(context) as tx:
                         await self._merge_older_buckets(tx, flow, bucket, name)
-                        reserved = await self._reserve(tx, slot, network_quotas)
-                        if reserved.verdict != "full":
+                        reservation = await self._reserve(tx, slot, network_quotas)
+                        if reservation.verdict != "full":
                             attempt = LoginAttempt(
                                 slot=slot,
                                 reserved_quotas=network_quotas,
-                                is_locked=reserved.verdict == "locked",
+                                is_locked=reservation.verdict == "locked",
                             )
                             return attempt, await read(tx)
                         await self._quotas.confirm(tx, released=network_quotas)
@@ -209,9 +218,11 @@ class LoginThrottle:
         If the row lock of the account is needed, it must be taken before this call.
         """
         await self._quotas.confirm(tx, consumed=attempt.reserved_quotas)
-        lockout = await self._attempts.record_failure(tx, attempt.slot, self._limits, account_id)
-        if lockout is not None:
-            self._alarm.on_lockout(tx, attempt.slot.flow, attempt.subject, lockout)
+        lockout_number = await self._attempts.record_failure(
+            tx, attempt.slot, self._limits, account_id
+        )
+        if lockout_number is not None:
+            self._alarm.on_lockout(tx, attempt.slot.flow, attempt.subject, lockout_number)
             tx.emit(
                 LoginLocked(
                     flow=attempt.slot.flow,
@@ -242,17 +253,19 @@ class LoginThrottle:
         """
         bucket = self._pseudonyms.for_value(f"throttle:{subject}")
         await self._merge_older_buckets(tx, flow, bucket, subject)
-        lifted = await self._attempts.lift_lockout(tx, flow, bucket)
-        if lifted is not None:
+        lockout = await self._attempts.lift_lockout(tx, flow, bucket)
+        if lockout is not None:
             tx.emit(
                 LoginLockExpired(
-                    flow=flow, subject=bucket, account_id=lifted.account_id, timestamp=tx.now
+                    flow=flow, subject=bucket, account_id=lockout.account_id, timestamp=tx.now
                 )
             )
         tx.after_commit(partial(self._queue.notify, f"{flow}:{bucket}"))
 
     @asynccontextmanager
-    async def exempt(self, attempt: LoginAttempt, context: OperationContext) -> AsyncIterator[None]:
+    async def release_if_busy(
+        self, attempt: LoginAttempt, context: OperationContext
+    ) -> AsyncIterator[None]:
         """Release *attempt* if the block fails because a resource is busy or unavailable."""
         try:
             yield
@@ -266,30 +279,32 @@ class LoginThrottle:
         self, tx: Transaction, flow: LoginFlow, bucket: str, subject: str
     ) -> None:
         """Move counts under earlier pseudonym keys to *bucket*."""
-        if self._older:
-            buckets = [older.for_value(f"throttle:{subject}") for older in self._older]
-            await self._attempts.merge_older(tx, flow, bucket, buckets)
+        older_buckets = [
+            pseudonyms.for_value(f"throttle:{subject}") for pseudonyms in self._older_pseudonyms
+        ]
+        if older_buckets:
+            await self._attempts.merge_older(tx, flow, bucket, older_buckets)
 
     async def _reserve(
         self, tx: Transaction, slot: AttemptSlot, network_quotas: Sequence[QuotaRule]
-    ) -> ReservationResult:
-        seconds = await self._quotas.reserve(tx, network_quotas)
-        if seconds is not None:
-            raise TooManyAttempts(retry_after_seconds=seconds)
-        reserved = await self._attempts.reserve(tx, slot, self._limits)
-        if reserved.turn == "began":
-            self._alarm.on_lockout(tx, slot.flow, slot.bucket, reserved.locks)
-        if reserved.turn is not None:
-            event = LoginLocked if reserved.turn == "began" else LoginLockExpired
+    ) -> AttemptReservation:
+        retry_after_seconds = await self._quotas.reserve(tx, network_quotas)
+        if retry_after_seconds is not None:
+            raise TooManyAttempts(retry_after_seconds=retry_after_seconds)
+        reservation = await self._attempts.reserve(tx, slot, self._limits)
+        if reservation.lockout_change == "began":
+            self._alarm.on_lockout(tx, slot.flow, slot.bucket, reservation.lockout_number)
+        if reservation.lockout_change is not None:
+            event = LoginLocked if reservation.lockout_change == "began" else LoginLockExpired
             tx.emit(
                 event(
                     flow=slot.flow,
                     subject=slot.bucket,
-                    account_id=reserved.account_id,
+                    account_id=reservation.account_id,
                     timestamp=tx.now,
                 )
             )
-        return reserved
+        return reservation
 
     def _network_quota(self, context: OperationContext) -> Sequence[QuotaRule]:
         """Return the failure quota of the client network, or nothing if it is not limited."""
@@ -317,24 +332,24 @@ def _queue_key(slot: AttemptSlot) -> str:
 class ThrottleCleanup:
     """Expiry cleanup of lockouts, attempt counters and quotas."""
 
-    def __init__(self, attempts: AttemptRepository, quotas: QuotaCounters) -> None:
+    def __init__(self, attempts: LoginAttemptRepository, quotas: QuotaCounters) -> None:
         """Clean up the rows of *attempts* and *quotas*."""
         self._attempts = attempts
         self._quotas = quotas
 
     async def release_expired(self, tx: Transaction, limit: int) -> int:
         """End at most *limit* expired lockouts that no attempt has ended; emit one event each."""
-        ended = await self._attempts.release_expired(tx, limit)
-        for one in ended:
+        lockouts = await self._attempts.release_expired(tx, limit)
+        for lockout in lockouts:
             tx.emit(
                 LoginLockExpired(
-                    flow=one.flow,
-                    subject=one.bucket,
-                    account_id=one.account_id,
+                    flow=lockout.flow,
+                    subject=lockout.bucket,
+                    account_id=lockout.account_id,
                     timestamp=tx.now,
                 )
             )
-        return len(ended)
+        return len(lockouts)
 
     async def delete_stale(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* unused rows of either kind; return the larger number."""

@@ -8,7 +8,7 @@ import msgspec
 
 from govid.bus import Database
 from govid.identity.credentials.password_hashing import MAX_WAITING
-from govid.identity.errors import InvalidCredentials, SignInBusy
+from govid.identity.errors import InvalidCredentials, LoginBusy
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import PASSWORD, SETTINGS, build_identity
 
@@ -38,5 +38,5 @@ async def test_r1_two_hundred_sign_ins_leave_the_loop_to_others(database: Databa
     late = await lateness(crowd)
     assert median(late) < LATE_SECONDS
     kinds = Counter(type(result) for result in await crowd)
-    assert kinds[InvalidCredentials] + kinds[SignInBusy] == CROWD
+    assert kinds[InvalidCredentials] + kinds[LoginBusy] == CROWD
     assert kinds[InvalidCredentials] >= MAX_WAITING

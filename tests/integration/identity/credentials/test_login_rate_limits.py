@@ -14,7 +14,7 @@ from govid.identity.credentials.hash_queue import HashRequester
 from govid.identity.errors import (
     AccountIsBlocked,
     InvalidCredentials,
-    SignInBusy,
+    LoginBusy,
     TooManyAttempts,
 )
 from govid.identity.rate_limits import attempts
@@ -194,7 +194,9 @@ async def test_r4_a_refusal_is_reported_to_the_audit_with_its_reason_and_without
 async def test_r6_a_lock_leaves_sessions_alone(identity: IdentityFixture) -> None:
     view = await identity.register()
     token = await identity.login()
-    grant = await identity.sign_in.login_refreshable(Login(email=ADA, password=PASSWORD), CONTEXT)
+    grant = await identity.password_login.login_refreshable(
+        Login(email=ADA, password=PASSWORD), CONTEXT
+    )
     await lock(identity)
     assert (await identity.authenticate(token)).account_id == view.id
     renewed = await identity.renewal.rotate(Refresh(refresh_token=grant.refresh_token), CONTEXT)
@@ -238,12 +240,12 @@ async def test_r6_a_full_hash_queue_counts_for_nothing(
     await identity.register()
 
     async def busy(*_: object) -> Any:
-        raise SignInBusy(retry_after_seconds=5)
+        raise LoginBusy(retry_after_seconds=5)
 
     monkeypatch.setattr(identity.passwords, "_run", busy)
     refused = [identity.login() for _ in range(8)]
     results = await asyncio.gather(*refused, return_exceptions=True)
-    assert Counter(type(result) for result in results) == {SignInBusy: 8}
+    assert Counter(type(result) for result in results) == {LoginBusy: 8}
     assert await failures(identity) == (0, "{}")
     assert await count_admitted(identity) == []
 

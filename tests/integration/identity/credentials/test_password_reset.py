@@ -13,9 +13,9 @@ from govid.identity.email.outgoing import EmailOutbox
 from govid.identity.password_policy import PasswordPolicy
 from govid.identity.rate_limits.attempts import BruteForceAlarm, LoginThrottle
 from govid.identity.repository.accounts import PasswordAccountRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from govid.identity.repository.one_time_tokens import OneTimeTokens
 from govid.identity.repository.outgoing_email import OutgoingEmailRepository
-from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 from tests.statements import statements
@@ -38,7 +38,7 @@ def reset(identity: IdentityFixture) -> PasswordReset:
     pseudonyms = PseudonymGenerator(b"k" * 32)
     throttle = LoginThrottle(
         identity.uow,
-        AttemptRepository(),
+        LoginAttemptRepository(),
         QuotaCounters("identity.quota"),
         limits,
         pseudonyms,

@@ -14,7 +14,7 @@ from govid.identity.rate_limits.attempts import (
     LoginFlow,
     LoginThrottle,
 )
-from govid.identity.repository.rate_limits import AttemptRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import CONTEXT, build_uow
 
@@ -36,7 +36,7 @@ class RateLimitFixture(msgspec.Struct, frozen=True, kw_only=True):
     async def reserve(
         self,
         subject: str = ADA,
-        flow: LoginFlow = LoginFlow.SIGN_IN,
+        flow: LoginFlow = LoginFlow.LOGIN,
         context: OperationContext = CONTEXT,
     ) -> LoginAttempt:
         attempt, _ = await self.limits.begin(flow, subject, context, nothing)
@@ -56,10 +56,10 @@ class RateLimitFixture(msgspec.Struct, frozen=True, kw_only=True):
 
     async def lift(self, subject: str = ADA) -> None:
         async with self.uow.begin(CONTEXT) as tx:
-            await self.limits.lift_lockout(tx, LoginFlow.SIGN_IN, subject)
+            await self.limits.lift_lockout(tx, LoginFlow.LOGIN, subject)
 
     async def attempt_wrongly(
-        self, subject: str = ADA, flow: LoginFlow = LoginFlow.SIGN_IN, **context: Any
+        self, subject: str = ADA, flow: LoginFlow = LoginFlow.LOGIN, **context: Any
     ) -> bool:
         """Try and fail; tell whether the attempt was looked at, and not just locked out."""
         attempt = await self.reserve(subject, flow, msgspec.structs.replace(CONTEXT, **context))
@@ -106,7 +106,7 @@ def open_limiter(database: Database, **settings: Any) -> RateLimitFixture:
     sieges = BruteForceAlarm(limits.failures, registry)
     throttle = LoginThrottle(
         uow,
-        AttemptRepository(),
+        LoginAttemptRepository(),
         QuotaCounters("identity.quota"),
         limits,
         PseudonymGenerator(b"k" * 32),

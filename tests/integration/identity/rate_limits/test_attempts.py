@@ -10,7 +10,7 @@ from govid.bus import Database, QuotaCounters
 from govid.identity.errors import TooManyAttempts
 from govid.identity.rate_limits import attempts
 from govid.identity.rate_limits.attempts import LoginFlow, ThrottleCleanup
-from govid.identity.repository.rate_limits import AttemptRepository
+from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from tests.integration.identity.conftest import CONTEXT
 from tests.integration.identity.rate_limits.conftest import ADA, RateLimitFixture, open_limiter
 
@@ -33,7 +33,7 @@ async def test_a_hundred_failures_in_a_row_are_an_alarm_once(
     assert count_alarms(limiter) == 1
     (line,) = [record for record in caplog.records if record.message == "throttle.siege"]
     subject = (await limiter.row())["bucket"]
-    assert (vars(line)["flow"], vars(line)["subject"]) == (LoginFlow.SIGN_IN, subject)
+    assert (vars(line)["flow"], vars(line)["subject"]) == (LoginFlow.LOGIN, subject)
 
 
 async def test_a_hundred_failures_that_no_one_settled_are_one_too(database: Database) -> None:
@@ -53,7 +53,7 @@ async def test_locks_with_a_day_between_them_are_none(database: Database) -> Non
 
 
 def count_alarms(limiter: RateLimitFixture) -> float | None:
-    return limiter.registry.get_sample_value("govid_sieges_total", {"flow": LoginFlow.SIGN_IN})
+    return limiter.registry.get_sample_value("govid_sieges_total", {"flow": LoginFlow.LOGIN})
 
 
 async def test_a_success_forgets_the_failures_before_it(limiter: RateLimitFixture) -> None:
@@ -78,7 +78,7 @@ async def test_a_lifted_lock_lets_in_at_once_and_is_reported_once(
     await limiter.lift()
     await limiter.lift()
     assert not (await limiter.reserve()).is_locked
-    lapsing = ThrottleCleanup(AttemptRepository(), QuotaCounters("identity.quota"))
+    lapsing = ThrottleCleanup(LoginAttemptRepository(), QuotaCounters("identity.quota"))
     async with limiter.uow.begin(CONTEXT) as tx:
         assert await lapsing.release_expired(tx, 10) == 0
     assert await limiter.events() == ["locked", "lock_expired"]

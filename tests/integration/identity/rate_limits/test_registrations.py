@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from govid.bus import Database, OperationContext
-from govid.identity.errors import EmailTaken, IdentifierTaken, SignInBusy, TooManyAttempts
+from govid.identity.errors import EmailTaken, IdentifierTaken, LoginBusy, TooManyAttempts
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import (
     CONTEXT,
@@ -113,11 +113,11 @@ async def test_r6_who_was_refused_for_our_sake_has_not_registered(
     identity = await limited(database, registrations=1, duplicates=1)
 
     async def busy(*_: object) -> str:
-        raise SignInBusy
+        raise LoginBusy
 
     with monkeypatch.context() as patch:
         patch.setattr(identity.passwords, "hash", busy)
-        with pytest.raises(SignInBusy):
+        with pytest.raises(LoginBusy):
             await register(identity, 1)
     await register(identity, 1)
 

@@ -19,7 +19,7 @@ from govid.identity.credentials.password_hashing import (
     HashMetrics,
     PasswordHashing,
 )
-from govid.identity.errors import SignInBusy
+from govid.identity.errors import LoginBusy
 from govid.identity.settings import IdentitySettings
 
 SETTINGS = IdentitySettings(
@@ -169,7 +169,7 @@ async def test_what_waits_and_what_is_refused_is_counted(gate: Gate) -> None:
     tasks = [asyncio.create_task(hasher.verify(None, "p", ADA)) for _ in range(2 + MAX_WAITING)]
     await asyncio.sleep(0)
     assert registry.get_sample_value("govid_hashes_waiting") == MAX_WAITING
-    with pytest.raises(SignInBusy):
+    with pytest.raises(LoginBusy):
         await hasher.hash("p", ADA)
     gate.open.set()
     await asyncio.gather(*tasks)
@@ -185,7 +185,7 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(gate: Gat
     hasher = gated(gate)
     tasks = [asyncio.create_task(hasher.hash("p", ADA)) for _ in range(2 + MAX_WAITING)]
     await asyncio.sleep(0)
-    with pytest.raises(SignInBusy) as refusal:
+    with pytest.raises(LoginBusy) as refusal:
         await hasher.hash("p", ADA)
     assert refusal.value.retry_after_seconds == 5
     gate.open.set()
@@ -248,7 +248,7 @@ async def test_who_waits_too_long_is_refused_and_leaves_the_queue(gate: Gate) ->
     hasher = gated(gate, wait_seconds=0.01, concurrency=1)
     running = asyncio.create_task(hasher.hash("p", ADA))
     await asyncio.sleep(0)
-    with pytest.raises(SignInBusy):
+    with pytest.raises(LoginBusy):
         await hasher.hash("p", ADA)
     assert hasher._queue.waiting == 0
     gate.open.set()

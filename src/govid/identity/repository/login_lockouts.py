@@ -1,6 +1,8 @@
-"""Counts login attempts and lockouts: one row for each account name and flow, under a pseudonym.
+"""Decides the lockout of a login, in one SQL statement for each step of an attempt.
 
-Each change is one statement that decides under the row lock, by the database's clock. With a read
+There is one row for each account name and flow, under a pseudonym. A lockout begins when failures
+reach the limit: in `_RECORD_FAILURE`, or in `_RESERVE` by attempts that have had no result for
+`PENDING_SECONDS`. Each statement decides under the row lock, by the database's clock. With a read
 followed by a write, counts of parallel guesses would be lost.
 """
 
@@ -17,12 +19,12 @@ PENDING_SECONDS = 30
 RETENTION_HOURS = 24
 """How long a lockout makes the next one longer, and how long an unused row is kept."""
 
-# The values of the row when a lockout begins, in terms of `now`, `begins` and `nth`. The exponent
-# is bounded, because an overflow would end the lockout.
-_LOCKS = "CASE WHEN begins THEN nth ELSE t.locks END"
+# The values of the row when a lockout begins, in terms of `now`, `begins` and `number`. The
+# exponent is bounded, because an overflow would end the lockout.
+_LOCKS = "CASE WHEN begins THEN number ELSE t.locks END"
 _LOCKED_AT = "CASE WHEN begins THEN now ELSE t.locked_at END"
-_UNTIL = "now + make_interval(secs => least($6, $5 * power(2, least(nth - 1, 30))))"
-_NTH = f"""
+_UNTIL = "now + make_interval(secs => least($6, $5 * power(2, least(number - 1, 30))))"
+_NUMBER = f"""
     CASE WHEN t.locked_at > now - interval '{RETENTION_HOURS} hours' THEN t.locks + 1 ELSE 1 END
 """
 
@@ -63,10 +65,10 @@ _RESERVE = f"""
                 SELECT NOT locked AND counted >= $4 AS begins,
                        NOT locked AND counted + under_way < $4 AS granted,
                        NOT locked AND t.locked_until IS NOT NULL AS ended,
-                       {_NTH} AS nth
+                       {_NUMBER} AS number
             ) AS step
         )
-    RETURNING verdict, turn, locks, account_id
+    RETURNING verdict, turn AS lockout_change, locks AS lockout_number, account_id
 """  # noqa: S608 - put together from constants
 _MERGE_OLDER = """
     WITH moved AS (
@@ -89,7 +91,7 @@ _RECORD_FAILURE = f"""
                    coalesce($7, t.account_id),
                    CASE WHEN begins THEN 'began' END
             FROM (SELECT clock_timestamp() AS now) AS clock
-            CROSS JOIN LATERAL (SELECT t.failures + 1 >= $4 AS begins, {_NTH} AS nth) AS step
+            CROSS JOIN LATERAL (SELECT t.failures + 1 >= $4 AS begins, {_NUMBER} AS number) AS step
         )
     WHERE flow = $1 AND bucket = $2 AND pending ? $3::text
     RETURNING CASE turn WHEN 'began' THEN locks END
@@ -153,15 +155,15 @@ class AttemptSlot(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str
 
 
-class ReservationResult(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptReservation(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a reservation, and whether a lockout of the row began or ended by it.
 
-    `locks` is the number of lockouts that each began within a day of the previous one.
+    `lockout_number` is the number of lockouts that each began within a day of the previous one.
     """
 
     verdict: Literal["granted", "full", "locked"]
-    turn: Literal["began", "ended"] | None
-    locks: int
+    lockout_change: Literal["began", "ended"] | None
+    lockout_number: int
     account_id: UUID | None
 
 
@@ -173,15 +175,16 @@ class ReleasedLockout(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID | None
 
 
-class AttemptRepository:
-    """Reserves attempts, records their results, and ends lockouts."""
+class LoginAttemptRepository:
+    """Reserves attempts, records their results, and begins and ends lockouts."""
 
     async def reserve(
         self, tx: Transaction, slot: AttemptSlot, limits: LockoutLimits
-    ) -> ReservationResult:
+    ) -> AttemptReservation:
         """Reserve *slot*, if failures and pending attempts are below the limit.
 
-        Attempts without a result after `PENDING_SECONDS` are counted as failures.
+        Attempts without a result after `PENDING_SECONDS` are counted as failures, which may begin a
+        lockout.
         """
         row = await tx.driver.fetchrow(
             _RESERVE,
@@ -192,7 +195,7 @@ class AttemptRepository:
             limits.lock_seconds,
             limits.max_lock_seconds,
         )
-        return ReservationResult(**row)
+        return AttemptReservation(**row)
 
     async def merge_older(
         self, tx: Transaction, flow: str, bucket: str, older: Sequence[str]
