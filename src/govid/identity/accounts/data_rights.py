@@ -21,7 +21,6 @@ from govid.bus.events import AccountClosed
 from govid.identity.credentials.reauthentication import Reauthentication
 from govid.identity.email.outgoing import EmailOutbox
 from govid.identity.errors import ExportsBusy
-from govid.identity.life_events.service import SessionRevocation
 from govid.identity.repository.accounts import PasswordAccountRepository
 from govid.identity.repository.claimed_facts import ClaimedFactsRepository, StoredFacts
 from govid.identity.repository.data_export import DataExportRepository
@@ -32,6 +31,7 @@ from govid.identity.repository.verification_attempts import (
     VerificationHistory,
 )
 from govid.identity.schemas import EventsView, ExportView
+from govid.identity.sessions.management import SessionRevoker
 
 CLOSURE_REASON = "account_closed"
 
@@ -50,7 +50,7 @@ class AccountClosure:
         self,
         uow: UnitOfWork,
         accounts: PasswordAccountRepository,
-        session_revoker: SessionRevocation,
+        session_revoker: SessionRevoker,
         one_time_tokens: OneTimeTokens,
         reauthentication: Reauthentication,
         email_outbox: EmailOutbox,
@@ -196,9 +196,9 @@ class DataExport:
             await self._count_export(account_id, context)
             head, tail = await self._encode_own_data(account_id)
             yield head
-            for number, (name, records) in enumerate(self._departments.items()):
+            for number, (name, source) in enumerate(self._departments.items()):
                 yield (b"," if number else b"") + msgspec.json.encode(name) + b":{"
-                async for chunk in _encode_sections(records.sections(), account_id):
+                async for chunk in _encode_sections(source.sections(), account_id):
                     yield chunk
                 yield b"}"
             yield tail

@@ -16,7 +16,7 @@ from govid.identity.repository.accounts import PasswordAccount, PasswordAccountR
 from govid.identity.repository.one_time_tokens import OneTimeTokens, TokenPurpose
 from govid.identity.repository.outgoing_email import EmailKind
 from govid.identity.schemas import ChangePassword, ConfirmReset
-from govid.identity.sessions.management import SessionRevocation
+from govid.identity.sessions.management import SessionRevoker
 from govid.identity.validation import canonical_email_or_empty
 
 CHANGE_REASON = "password_changed"
@@ -29,7 +29,7 @@ class PasswordChange:
         self,
         uow: UnitOfWork,
         accounts: PasswordAccountRepository,
-        session_revoker: SessionRevocation,
+        session_revoker: SessionRevoker,
         one_time_tokens: OneTimeTokens,
         passwords: PasswordHashing,
         policy: PasswordPolicy,
@@ -97,7 +97,7 @@ class PasswordReset:
         self,
         uow: UnitOfWork,
         accounts: PasswordAccountRepository,
-        session_revoker: SessionRevocation,
+        session_revoker: SessionRevoker,
         one_time_tokens: OneTimeTokens,
         passwords: PasswordHashing,
         policy: PasswordPolicy,
@@ -126,7 +126,7 @@ class PasswordReset:
         """
         self._email_outbox.require_transport()
         subject = canonical_email_or_empty(email)
-        attempt, found = await self._throttle.begin(
+        attempt, account = await self._throttle.begin(
             LoginFlow.RESET,
             subject,
             context,
@@ -134,12 +134,14 @@ class PasswordReset:
             by_network=True,
         )
         async with self._uow.begin(context) as tx:
-            first = await self._email_outbox.claim_first_of_hour(tx, EmailKind.RESET, subject)
-            due = _unless_blocked(found) if first or not attempt.is_locked else None
+            is_first = await self._email_outbox.claim_first_of_hour(tx, EmailKind.RESET, subject)
+            recipient = _unless_blocked(account) if is_first or not attempt.is_locked else None
             # The e-mail goes to the stored address, never to the submitted one.
-            account_id, address = (None, None) if due is None else (due.id, due.email)
+            account_id, address = (
+                (None, None) if recipient is None else (recipient.id, recipient.email)
+            )
             email_id = await self._email_outbox.enqueue(
-                tx, EmailKind.RESET, account_id, address, subject=subject, is_exempt=first
+                tx, EmailKind.RESET, account_id, address, subject=subject, is_exempt=is_first
             )
             tx.emit(
                 CredentialResetRequested(

@@ -1,7 +1,7 @@
 """Blocks and restores accounts, in the transaction that decides about the notice."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from govid.bus import Transaction
@@ -24,17 +24,11 @@ from govid.identity.repository.life_events import (
     Notice,
     NoticeOutcome,
 )
+from govid.identity.sessions.management import SessionRevoker
 from govid.identity.verification.requests import VerificationRequests
 
 DEATH_REASON = "death_notified"
 OPERATOR_REASON = "operator"
-
-
-class SessionRevocation(Protocol):
-    """Revokes the sessions of an account."""
-
-    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
-        """Revoke every session of the account that is not revoked yet."""
 
 
 class AccountStatusService:
@@ -49,7 +43,7 @@ class AccountStatusService:
         self,
         account_status: AccountStatusRepository,
         life_events: LifeEventRepository,
-        session_revoker: SessionRevocation,
+        session_revoker: SessionRevoker,
         verification_requests: VerificationRequests,
     ) -> None:
         """Change *account_status* and write the history to *life_events*.

@@ -1,7 +1,6 @@
 """Session management: logout, revocation, and the session list of an account holder."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 from uuid import UUID
 
 from govid.bus import OperationContext, Page, Principal, Transaction, UnitOfWork, rerun_on_conflict
@@ -13,13 +12,6 @@ from govid.identity.schemas import SessionView
 LOGOUT = "logout"
 LOGOUT_ALL = "logout_all"
 REVOKED = "ended"
-
-
-class SessionRevocation(Protocol):
-    """Revokes the sessions of an account: the part of `SessionRevoker` for other use cases."""
-
-    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
-        """Revoke every session of the account; *tx* has already invalidated its older tokens."""
 
 
 class SessionRevoker:
@@ -141,18 +133,18 @@ class SessionListing:
     ) -> Page[SessionView]:
         """Return the live sessions of the principal, the oldest first."""
         async with self._uow.begin(context) as tx:
-            found = await self._sessions.fetch_live(
+            sessions = await self._sessions.fetch_live(
                 tx, principal.account_id, limit=limit, after=after
             )
         views = [
             SessionView(
-                id=one.id,
-                client_id=one.client_id,
-                created_at=one.created_at,
-                last_seen_at=one.last_seen_at,
-                expires_at=one.expires_at,
-                current=one.id == principal.session_id,
+                id=session.id,
+                client_id=session.client_id,
+                created_at=session.created_at,
+                last_seen_at=session.last_seen_at,
+                expires_at=session.expires_at,
+                current=session.id == principal.session_id,
             )
-            for one in found
+            for session in sessions
         ]
         return Page.from_items(views, limit)
