@@ -77,8 +77,12 @@ def validate_claimed_facts(
             The error names each such field.
     """
     to_hmrc = identifier_type == IdentifierType.NIN
-    given, family, birth_date = request.given_name, request.family_name, request.date_of_birth
-    if all(fact is None for fact in (given, family, birth_date, request.postcode)):
+    given_name, family_name, birth_date = (
+        request.given_name,
+        request.family_name,
+        request.date_of_birth,
+    )
+    if all(fact is None for fact in (given_name, family_name, birth_date, request.postcode)):
         return None
     problems: list[FieldFault] = []
 
@@ -88,9 +92,11 @@ def validate_claimed_facts(
         except FieldError as fault:
             problems.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
 
-    if given is not None or family is None or to_hmrc:
-        read("givenName", lambda: _normalise_name_part(given, first_given_name, to_hmrc=to_hmrc))
-    read("familyName", lambda: _normalise_name_part(family, str, to_hmrc=to_hmrc))
+    if given_name is not None or family_name is None or to_hmrc:
+        read(
+            "givenName", lambda: _normalise_name_part(given_name, first_given_name, to_hmrc=to_hmrc)
+        )
+    read("familyName", lambda: _normalise_name_part(family_name, str, to_hmrc=to_hmrc))
     read("dateOfBirth", lambda: validate_date_of_birth(birth_date, now()))
     read("postcode", lambda: normalise_postcode(request.postcode) or "")
     if problems:
@@ -98,8 +104,8 @@ def validate_claimed_facts(
             "; ".join(f"{f.loc[-1]}: {f.msg}" for f in problems), field_problems=tuple(problems)
         )
     return ClaimedFacts(
-        given_name=None if given is None else normalise_name(given),
-        family_name=normalise_name(family),
+        given_name=None if given_name is None else normalise_name(given_name),
+        family_name=normalise_name(family_name),
         date_of_birth=validate_date_of_birth(birth_date, now()),
         postcode=normalise_postcode(request.postcode),
     )

@@ -149,6 +149,6 @@ class EmailAddressService:
             limit=MAX_LINKS_PER_DAY,
             seconds=_DAY_SECONDS,
         )
-        seconds = await self._quotas.consume(tx, [quota])
-        if seconds is not None:
-            raise TooManyAttempts(retry_after_seconds=seconds)
+        retry_after_seconds = await self._quotas.consume(tx, [quota])
+        if retry_after_seconds is not None:
+            raise TooManyAttempts(retry_after_seconds=retry_after_seconds)

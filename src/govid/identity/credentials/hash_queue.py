@@ -107,7 +107,7 @@ class FairHashQueue:
             return
         # On each level the group that was served the longest ago; within a name the oldest request.
         slot = min(
-            waiting, key=lambda one: [self._positions[group] for group in self._waiters[one]]
+            waiting, key=lambda slot: [self._positions[group] for group in self._waiters[slot]]
         )
         self._positions.update((group, next(self._next_position)) for group in self._waiters[slot])
         self._dequeue(slot)

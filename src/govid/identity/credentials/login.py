@@ -1,4 +1,4 @@
-"""Logs an account holder in with a password."""
+"""Login with a password: checks it under the login throttle and begins a session."""
 
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar
@@ -79,39 +79,42 @@ class PasswordLogin:
         """
         address = canonical_email_or_empty(request.email)
         requester = HashRequester.from_context(context, address)
-        attempt, known = await self._throttle.begin(
+        attempt, stored = await self._throttle.begin(
             LoginFlow.LOGIN,
             address,
             context,
             lambda tx: self._accounts.find_credentials(tx, address),
         )
-        found = None if attempt.is_locked else known
+        credentials = None if attempt.is_locked else stored
         for _ in range(MAX_CHECKS):
             async with self._throttle.release_if_busy(attempt, context):
-                verified = await self._verify(found, request.password, requester)
+                verified = await self._verify(credentials, request.password, requester)
             if verified is None:
                 break
             async with self._uow.begin(context) as tx:
-                found = await self._accounts.lock_credentials(
+                credentials = await self._accounts.lock_credentials(
                     tx, verified.account_id, write=verified.is_outdated
                 )
-                if found is None or found.password_hash != verified.password_hash:
+                if credentials is None or credentials.password_hash != verified.password_hash:
                     # The password was changed meanwhile, or a parallel login replaced its hash.
                     continue
-                if found.status != AccountStatus.BLOCKED:
+                if credentials.status != AccountStatus.BLOCKED:
                     return await self._complete(tx, attempt, verified, create_session)
                 await self._record_blocked(tx, attempt, verified.account_id)
             raise AccountIsBlocked
         async with self._uow.begin(context) as tx:
-            await self._record_failure(tx, attempt, known)
+            await self._record_failure(tx, attempt, stored)
         raise InvalidCredentials
 
     async def _verify(
         self, credentials: LoginCredentials | None, password: str, requester: HashRequester
     ) -> "_VerifiedPassword | None":
         """Verify *password*; without stored credentials, do the same work and return None."""
-        stored = None if credentials is None else credentials.password_hash
-        if not await self._passwords.verify(stored, password, requester) or credentials is None:
+        password_hash = None if credentials is None else credentials.password_hash
+        if (
+            not await self._passwords.verify(password_hash, password, requester)
+            or credentials is None
+        ):
             return None
         new_hash = None
         if self._passwords.is_outdated(credentials.password_hash):

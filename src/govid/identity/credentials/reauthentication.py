@@ -65,8 +65,9 @@ class Reauthentication:
         )
         requester = HashRequester.from_context(context, str(principal.account_id))
         async with self._throttle.release_if_busy(attempt, context):
-            stored = None if account is None or attempt.is_locked else account.password_hash
-            if not await self._passwords.verify(stored, password, requester) or account is None:
+            password_hash = None if account is None or attempt.is_locked else account.password_hash
+            is_right = await self._passwords.verify(password_hash, password, requester)
+            if not is_right or account is None:
                 async with self._uow.begin(context) as tx:
                     await self._throttle.record_failure(tx, attempt, principal.account_id)
                 raise PasswordNotConfirmed

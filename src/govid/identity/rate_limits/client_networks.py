@@ -14,10 +14,10 @@ def client_network(address: str | None) -> str:
 
     Clients without an address (Unix socket) or with an unreadable one share one network.
     """
-    found = _parse_address(address)
-    if isinstance(found, IPv6Address):
-        return str(ip_network((int(found), IPV6_PREFIX), strict=False))
-    return "none" if found is None else str(found)
+    parsed = _parse_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((int(parsed), IPV6_PREFIX), strict=False))
+    return "none" if parsed is None else str(parsed)
 
 
 def client_networks(address: str | None) -> tuple[str, ...]:
@@ -25,12 +25,12 @@ def client_networks(address: str | None) -> tuple[str, ...]:
 
     Clients without an address share one network on each level.
     """
-    found = _parse_address(address)
-    if found is None:
+    parsed = _parse_address(address)
+    if parsed is None:
         return (client_network(address),) * 3
     wider = (
-        str(ip_network((found.packed, prefix), strict=False))
-        for prefix in WIDER_PREFIXES[found.version]
+        str(ip_network((parsed.packed, prefix), strict=False))
+        for prefix in WIDER_PREFIXES[parsed.version]
     )
     return (*wider, client_network(address))
 
@@ -48,15 +48,15 @@ class TrustedNetworks:
 
     def contains(self, address: str | None) -> bool:
         """Tell whether *address* is in a trusted network."""
-        found = _parse_address(address)
-        return found is not None and any(found in network for network in self._networks)
+        parsed = _parse_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
 
 def _parse_address(address: str | None) -> IPv4Address | IPv6Address | None:
     try:
-        found = ip_address(address or "")
+        parsed = ip_address(address or "")
     except ValueError:
         return None
-    if isinstance(found, IPv6Address):
-        return found.ipv4_mapped or found
-    return found
+    if isinstance(parsed, IPv6Address):
+        return parsed.ipv4_mapped or parsed
+    return parsed

@@ -100,9 +100,9 @@ class RegistrationQuota:
             )
         if quota_use.all_quotas:
             async with self._uow.begin(context) as tx:
-                seconds = await self._quotas.reserve(tx, quota_use.all_quotas)
-                if seconds is not None:
-                    raise TooManyAttempts(retry_after_seconds=seconds)
+                retry_after_seconds = await self._quotas.reserve(tx, quota_use.all_quotas)
+                if retry_after_seconds is not None:
+                    raise TooManyAttempts(retry_after_seconds=retry_after_seconds)
         return quota_use
 
     def _network_quotas(self, address: str | None) -> Sequence[QuotaRule]:
@@ -138,13 +138,14 @@ class QuotaUse:
         self._duplicates = duplicates
         self.all_quotas = (*network, *duplicates)
 
-    async def record(self, tx: Transaction, taken: str | None = None) -> None:
-        """Spend the network's quota, and that of the *taken* address or identifier if given."""
-        await self._quotas.confirm(
-            tx,
-            consumed=[*self._network, *(one for one in self._duplicates if one.bucket == taken)],
-            released=[one for one in self._duplicates if one.bucket != taken],
-        )
+    async def record(self, tx: Transaction, taken_bucket: str | None = None) -> None:
+        """Spend the network's quota, and that of the taken address or identifier if there is one.
+
+        *taken_bucket* is the pseudonym of that address or identifier.
+        """
+        taken = [quota for quota in self._duplicates if quota.bucket == taken_bucket]
+        free = [quota for quota in self._duplicates if quota.bucket != taken_bucket]
+        await self._quotas.confirm(tx, consumed=[*self._network, *taken], released=free)
 
 
 def _build_quotas(

@@ -198,8 +198,8 @@ class PasswordAccountRepository:
             Account.email_canonical.in_(mailbox_key_variants(email_canonical))
         )
         rows = (await tx.execute(statement)).mappings().all()
-        found: Any = next(iter(filter_mailbox_rows(rows, email_canonical)), None)
-        return None if found is None else PasswordAccount(**found)
+        row: Any = next(iter(filter_mailbox_rows(rows, email_canonical)), None)
+        return None if row is None else PasswordAccount(**row)
 
     async def lock(
         self, tx: Transaction, account_id: UUID, *, write: bool
@@ -305,13 +305,13 @@ class IdentifierClaimRepository:
         self, tx: Transaction, account_id: UUID, status: AccountStatus
     ) -> ReleasedIdentifier | None:
         """Release the identifier of an account that is locked and has this *status*."""
-        held = (
+        conditions = (
             Account.id == account_id,
             Account.status == status,
             Account.identifier_value.is_not(None),
         )
-        after = status if status is AccountStatus.CLOSED else AccountStatus.REGISTERED
-        return next(iter(await self._release(tx, held, 1, status=after)), None)
+        status_after = status if status is AccountStatus.CLOSED else AccountStatus.REGISTERED
+        return next(iter(await self._release(tx, conditions, 1, status=status_after)), None)
 
     async def release_closed(
         self, tx: Transaction, *, days: int, limit: int

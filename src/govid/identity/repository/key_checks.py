@@ -71,10 +71,10 @@ async def record_keys(connection: Any, keys: ConfiguredKeys) -> None:
 async def _insert_ids(connection: Any, keys: ConfiguredKeys) -> None:
     for purpose in _PURPOSES:
         ids = keys.key_ids(purpose)
-        known = await _fetch_known_ids(connection, purpose)
+        known_ids = await _fetch_known_ids(connection, purpose)
         # At first the oldest is stored first, because rows without a key id need that one.
-        for one in reversed(ids) if not known else ids[:1]:
-            await connection.execute(_INSERT, purpose, one)
+        for key_id in reversed(ids) if not known_ids else ids[:1]:
+            await connection.execute(_INSERT, purpose, key_id)
 
 
 async def find_key_problems(connection: Any, keys: ConfiguredKeys) -> list[str]:
@@ -83,25 +83,25 @@ async def find_key_problems(connection: Any, keys: ConfiguredKeys) -> list[str]:
     A database of a release without check values accepts all keys.
     """
     try:
-        known = {purpose: await _fetch_known_ids(connection, purpose) for purpose in _PURPOSES}
+        known_ids = {purpose: await _fetch_known_ids(connection, purpose) for purpose in _PURPOSES}
     except asyncpg.UndefinedTableError:
         return []
     problems = []
-    if set(known["encryption"]) - set(keys.key_ids("encryption")):
+    if set(known_ids["encryption"]) - set(keys.key_ids("encryption")):
         problems.append(
             "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the"
             " former one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
         )
     configured = set(keys.key_ids("pseudonym"))
-    missing = set(known["pseudonym"]) - configured
-    if missing and not configured & set(known["pseudonym"]):
+    missing = set(known_ids["pseudonym"]) - configured
+    if missing and not configured & set(known_ids["pseudonym"]):
         problems.append(
             "GOVID_PSEUDONYM_KEY is not the key that this database was used with: notices, attempts"
             " and locks would not be found; add the former one to GOVID_OLD_PSEUDONYM_KEYS"
         )
     elif missing:
-        rows = await _count_rows(connection, known["pseudonym"])
-        needed = sum(rows.get(one, 0) for one in missing)
+        rows = await _count_rows(connection, known_ids["pseudonym"])
+        needed = sum(rows.get(key_id, 0) for key_id in missing)
         if needed:
             problems.append(
                 f"GOVID_OLD_PSEUDONYM_KEYS lacks a key that {needed} rows need: `govid keys status`"
@@ -112,12 +112,12 @@ async def find_key_problems(connection: Any, keys: ConfiguredKeys) -> list[str]:
 async def fetch_pseudonym_usage(connection: Any, keys: ConfiguredKeys) -> Sequence[KeyUsage]:
     """Return the pseudonym keys that are configured or known, newest first."""
     ids = keys.key_ids("pseudonym")
-    known = await _fetch_known_ids(connection, "pseudonym")
-    rows = await _count_rows(connection, known or ids[-1:])
-    states = {one: "newest" if not n else "older" for n, one in enumerate(ids)}
+    known_ids = await _fetch_known_ids(connection, "pseudonym")
+    rows = await _count_rows(connection, known_ids or ids[-1:])
+    states = {key_id: "newest" if not n else "older" for n, key_id in enumerate(ids)}
     return [
-        KeyUsage(key_id=one, state=states.get(one, "missing"), rows=rows.get(one, 0))
-        for one in (*ids, *(one for one in known if one not in states))
+        KeyUsage(key_id=key_id, state=states.get(key_id, "missing"), rows=rows.get(key_id, 0))
+        for key_id in (*ids, *(key_id for key_id in known_ids if key_id not in states))
     ]
 
 
@@ -130,10 +130,10 @@ async def _fetch_known_ids(connection: Any, purpose: str) -> list[str]:
     return [row["key_id"] for row in await connection.fetch(_KNOWN, purpose)]
 
 
-async def _count_rows(connection: Any, known: Sequence[str]) -> Mapping[str, int]:
+async def _count_rows(connection: Any, known_ids: Sequence[str]) -> Mapping[str, int]:
     """Return the number of rows by key id; rows without one belong to the first known key."""
     rows: dict[str, int] = {}
     for row in await connection.fetch(_ROWS):
-        one = row["key_id"] or next(iter(known), "")
-        rows[one] = rows.get(one, 0) + row["items"]
+        key_id = row["key_id"] or next(iter(known_ids), "")
+        rows[key_id] = rows.get(key_id, 0) + row["items"]
     return rows

@@ -61,14 +61,12 @@ class OutgoingEmailRepository:
 
     async def find(self, tx: Transaction, email_id: UUID) -> OutgoingEmail | None:
         """Return the e-mail, or None if it was sent or withdrawn."""
-        row = models.StoredEmail
-        statement = select(row.id, row.account_id, row.kind, row.address, row.written_at).where(
-            row.id == email_id
-        )
-        found = (await tx.execute(statement)).mappings().first()
-        return (
-            None if found is None else OutgoingEmail(**{**found, "kind": EmailKind(found["kind"])})
-        )
+        email = models.StoredEmail
+        statement = select(
+            email.id, email.account_id, email.kind, email.address, email.written_at
+        ).where(email.id == email_id)
+        row = (await tx.execute(statement)).mappings().first()
+        return None if row is None else OutgoingEmail(**{**row, "kind": EmailKind(row["kind"])})
 
     async def delete(self, tx: Transaction, email_id: UUID) -> None:
         """Delete an e-mail that was sent."""

@@ -40,7 +40,7 @@ _RESERVE = f"""
 """  # noqa: S608 - put together from constants
 _SELECT_OPEN = """
     SELECT t.id, t.identifier_type, t.identifier_digest, t.has_facts,
-           e.outcome AS found,
+           e.outcome AS evidence_outcome,
            coalesce(e.strength, 0) AS strength, coalesce(e.validity, 0) AS validity
     FROM identity.verification_attempt t
     LEFT JOIN LATERAL (
@@ -106,7 +106,7 @@ class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
     identifier_type: str
     identifier_digest: str
     has_facts: bool
-    found: str | None
+    evidence_outcome: str | None
     strength: int
     validity: int
 

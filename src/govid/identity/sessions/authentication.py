@@ -31,12 +31,12 @@ _LIVE = f"""
     AND s.created_at > a.tokens_valid_after
     AND a.status NOT IN ('{AccountStatus.BLOCKED}', '{AccountStatus.CLOSED}')
 """
-_ONE = f"""
+_SELECT_ONE = f"""
     SELECT 1, {_COLUMNS}
     FROM identity.session s JOIN identity.account a ON a.id = s.account_id
     WHERE s.id = $1 AND s.account_id = $2 AND {_LIVE}
 """  # noqa: S608 - put together from constants
-_MANY = f"""
+_SELECT_MANY = f"""
     SELECT requested.position, {_COLUMNS}
     FROM unnest($1::uuid[], $2::uuid[])
         WITH ORDINALITY AS requested (session_id, account_id, position)
@@ -99,9 +99,9 @@ class SessionReader:
     async def _fetch(self, batch: _Batch) -> Rows:
         reads = self._database.reads
         if len(batch.sessions) == 1:
-            row = await reads.fetchrow(_ONE, batch.sessions[0], batch.accounts[0])
+            row = await reads.fetchrow(_SELECT_ONE, batch.sessions[0], batch.accounts[0])
             return {} if row is None else {1: row}
-        rows = await reads.fetch(_MANY, batch.sessions, batch.accounts)
+        rows = await reads.fetch(_SELECT_MANY, batch.sessions, batch.accounts)
         return {row[0]: row for row in rows}
 
 

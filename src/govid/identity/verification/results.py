@@ -126,7 +126,7 @@ def _contra_indicators(evidence: EvidenceGathered) -> Sequence[str]:
 def _attempt_result(result: VerificationCompleted, attempt: OpenAttempt) -> str:
     if result.is_verified:
         return "match"
-    return DECEASED if attempt.found == DECEASED else "mismatch"
+    return DECEASED if attempt.evidence_outcome == DECEASED else "mismatch"
 
 
 VERIFICATION_SUBSCRIBER = "identity.verification"
@@ -158,23 +158,23 @@ class VerificationResultHandler:
     ) -> None:
         """Store evidence, or change the status and emit the event."""
         match delivery.event:
-            case EvidenceGathered() as found:
-                await self._evidence.save(tx, found)
+            case EvidenceGathered() as evidence:
+                await self._evidence.save(tx, evidence)
             case VerificationRefused() as refusal:
                 await self._refuse(tx, refusal)
-            case VerificationCompleted() as answer:
-                await self._record_result(tx, answer)
+            case VerificationCompleted() as result:
+                await self._record_result(tx, result)
 
     async def _record_result(self, tx: Transaction, result: VerificationCompleted) -> None:
         attempt = await self._evidence.assess(tx, result)
-        found = attempt if result.is_verified else None
+        confirmed = attempt if result.is_verified else None
         changed = await self._accounts.record_verification(
             tx,
             result.user_id,
             result.identifier_type,
             status=AccountStatus.VERIFIED if result.is_verified else AccountStatus.FAILED,
-            strength=found.strength if found else 0,
-            validity=found.validity if found else 0,
+            strength=confirmed.strength if confirmed else 0,
+            validity=confirmed.validity if confirmed else 0,
         )
         if attempt is not None:
             await self._evidence.record_result(tx, result, attempt, has_effect=changed)
