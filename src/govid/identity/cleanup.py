@@ -1,7 +1,7 @@
 """Runs the periodic cleanup jobs of identity: they record what has expired and delete old rows.
 
 Correctness does not depend on when a job runs, because every reader of a row checks its times
-itself. `module.py` lists the jobs.
+itself. `module.py` and `account_services.py` list the jobs.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,7 @@
-"""Builds the identity module: the only place that constructs its components."""
+"""Builds the identity module.
+
+Only this file and `account_services` construct components of identity.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -21,45 +24,29 @@ from govid.bus.events import (
     DeathNotified,
     HmrcEvidenceGathered,
     HmrcVerificationCompleted,
-    LetterWritten,
     NhsEvidenceGathered,
     NhsVerificationCompleted,
     VerificationRefused,
 )
 from govid.bus.shared.crypto import compute_key_id
 from govid.bus.shared.identifiers import ClaimedFactsSource, VerifiedIdentifierLookup
+from govid.identity.account_services import build_account_services, build_email_transport
 from govid.identity.accounts.administration import (
     REVIEW_SAMPLE_SECONDS,
     AccountAdministration,
     AttemptReset,
     OpenReviewGauge,
 )
-from govid.identity.accounts.data_rights import AccountClosure, DataExport, DataExportSource
-from govid.identity.accounts.email_address import EmailAddressService
-from govid.identity.accounts.identifier_claims import ClaimExpiry, ClaimRelease
+from govid.identity.accounts.data_rights import DataExportSource
+from govid.identity.accounts.identifier_claims import ClaimRelease
 from govid.identity.accounts.registration import Registration
-from govid.identity.cleanup import CleanupJob, CleanupWorker
-from govid.identity.controllers.accounts import (
-    account_router,
-    data_rights_router,
-    verification_router,
-)
-from govid.identity.controllers.credentials import email_router, login_router, password_router
+from govid.identity.cleanup import CleanupWorker
+from govid.identity.controllers.accounts import account_router, verification_router
+from govid.identity.controllers.credentials import login_router
 from govid.identity.controllers.sessions import session_router
 from govid.identity.controllers.well_known import well_known_router
 from govid.identity.credentials.login import PasswordLogin
-from govid.identity.credentials.password_change import PasswordChange, PasswordReset
 from govid.identity.credentials.password_hashing import HashMetrics, PasswordHashing
-from govid.identity.credentials.reauthentication import Reauthentication
-from govid.identity.email.outgoing import SUBSCRIBER as EMAIL_SUBSCRIBER
-from govid.identity.email.outgoing import EmailOutbox, EmailSender
-from govid.identity.email.transports import (
-    DisabledTransport,
-    EmailTransport,
-    FolderTransport,
-    MessageBuilder,
-    SmtpTransport,
-)
 from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.life_events.death_notices import (
     DEATH_NOTICE_SUBSCRIBER,
@@ -78,29 +65,20 @@ from govid.identity.rate_limits.attempts import (
 from govid.identity.rate_limits.registrations import RegistrationQuota
 from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.account_status import VerifiedIdentifierReader as AccountIdentifiers
-from govid.identity.repository.accounts import (
-    AccountRepository,
-    IdentifierClaimRepository,
-    PasswordAccountRepository,
-)
+from govid.identity.repository.accounts import AccountRepository, IdentifierClaimRepository
 from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedFactsRepository
-from govid.identity.repository.data_export import DataExportRepository
 from govid.identity.repository.key_checks import configured_keys, record_keys
 from govid.identity.repository.life_events import LifeEventRepository
 from govid.identity.repository.login_lockouts import LoginAttemptRepository
-from govid.identity.repository.one_time_tokens import OneTimeTokens, RefreshTokenRepository
-from govid.identity.repository.outgoing_email import OutgoingEmailRepository
+from govid.identity.repository.one_time_tokens import RefreshTokenRepository
 from govid.identity.repository.sessions import SessionRepository
 from govid.identity.repository.signing_keys import SigningKeyRepository
-from govid.identity.repository.verification_attempts import (
-    VerificationAttemptRepository,
-    VerificationHistory,
-)
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.sessions.authentication import SessionReader, TokenAuthentication
 from govid.identity.sessions.expiry import LastSeenWriter, SessionExpiry
 from govid.identity.sessions.issuing import RefreshTokenRotation, SessionIssuer
 from govid.identity.sessions.management import SessionListing, SessionRevoker
-from govid.identity.settings import IdentitySettings, MailSettings
+from govid.identity.settings import IdentitySettings
 from govid.identity.tokens.access_tokens import AccessTokens
 from govid.identity.tokens.key_rotation import KeyRotation, KeyRotationWorker
 from govid.identity.tokens.signing_keys import Keyring
@@ -111,137 +89,6 @@ from govid.identity.verification.results import (
     EvidenceStore,
     VerificationResultHandler,
 )
-
-
-class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """Routes, subscribers, cleanup jobs and background tasks of the services."""
-
-    routes: tuple[object, ...]
-    subscribers: tuple[Subscriber, ...]
-    jobs: Mapping[str, CleanupJob]
-    tasks: tuple[Callable[[], Awaitable[None]], ...]
-
-
-def build_services(
-    settings: IdentitySettings,
-    database: Database,
-    uow: UnitOfWork,
-    clock: Clock,
-    *,
-    passwords: PasswordHashing,
-    policy: PasswordPolicy,
-    throttle: LoginThrottle,
-    session_revoker: SessionRevoker,
-    claimed_facts: ClaimedFactsRepository,
-    attempts: VerificationAttemptRepository,
-    departments: Mapping[str, DataExportSource],
-    email_transport: EmailTransport,
-) -> Services:
-    """Build the services of account holders; *departments* are the sources of the data export."""
-    password_accounts, outgoing_email, one_time_tokens = (
-        PasswordAccountRepository(),
-        OutgoingEmailRepository(),
-        OneTimeTokens(),
-    )
-    mail_settings = settings.mail
-    quotas, pseudonyms = QuotaCounters("identity.quota"), PseudonymGenerator(settings.pseudonym_key)
-    email_outbox = EmailOutbox(
-        outgoing_email,
-        quotas,
-        pseudonyms,
-        is_enabled=bool(mail_settings.folder or mail_settings.smtp),
-        max_per_hour=settings.quotas.emails_per_hour,
-    )
-    reauthentication = Reauthentication(uow, password_accounts, passwords, throttle)
-    password_change = PasswordChange(
-        uow,
-        password_accounts,
-        session_revoker,
-        one_time_tokens,
-        passwords,
-        policy,
-        reauthentication,
-        email_outbox,
-    )
-    password_reset = PasswordReset(
-        uow,
-        password_accounts,
-        session_revoker,
-        one_time_tokens,
-        passwords,
-        policy,
-        throttle,
-        email_outbox,
-    )
-    email_address = EmailAddressService(
-        uow,
-        password_accounts,
-        one_time_tokens,
-        quotas,
-        reauthentication,
-        email_outbox,
-        pseudonyms,
-        lambda: email_transport.accepts_unicode,
-    )
-    # An export is a few statements, none of which needs an explicit transaction.
-    reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    data_export = DataExport(
-        uow,
-        DataExportRepository(reads),
-        claimed_facts,
-        VerificationHistory(database),
-        departments,
-        quotas,
-        clock,
-        event_days=settings.event_days,
-        max_per_hour=settings.quotas.exports_per_hour,
-    )
-    account_closure = AccountClosure(
-        uow,
-        password_accounts,
-        session_revoker,
-        one_time_tokens,
-        reauthentication,
-        email_outbox,
-        claimed_facts,
-        attempts,
-    )
-    claim_expiry = ClaimExpiry(
-        IdentifierClaimRepository(),
-        claimed_facts,
-        attempts,
-        claim_days=settings.claim_days,
-        closed_days=settings.closed_identifier_days,
-    )
-    sender = EmailSender(
-        uow, outgoing_email, one_time_tokens, password_accounts, email_transport, settings
-    )
-    return Services(
-        routes=(
-            password_router(policy, password_change, password_reset),
-            email_router(email_address),
-            data_rights_router(data_export, account_closure),
-        ),
-        subscribers=(Subscriber(name=EMAIL_SUBSCRIBER, handles=(LetterWritten,), handler=sender),),
-        jobs={
-            "claims.expire": claim_expiry.expire_claims,
-            "claims.release": claim_expiry.release_closed,
-            "links.purge": one_time_tokens.delete_expired,
-        },
-        tasks=(email_transport.detect_features,)
-        if isinstance(email_transport, SmtpTransport)
-        else (),
-    )
-
-
-def build_email_transport(settings: MailSettings, clock: Clock) -> EmailTransport:
-    """Return the e-mail transport of *settings*."""
-    builder = MessageBuilder(settings.sender, clock)
-    if settings.folder is not None:
-        return FolderTransport(settings.folder, builder)
-    if settings.smtp is not None:
-        return SmtpTransport(settings.smtp, builder)
-    return DisabledTransport()
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,6 +135,8 @@ def build(
         accept_prototype_nhs=settings.accept_prototype_nhs,
         accepts_unicode=lambda: email_transport.accepts_unicode,
     )
+
+    # Signing keys, access tokens and sessions.
     signing_keys = SigningKeyRepository()
     keyring = Keyring(settings, uow, signing_keys)
     rotation = KeyRotation(settings, uow, signing_keys)
@@ -301,6 +150,8 @@ def build(
         uow, sessions, refresh_tokens, session_issuer, session_revoker, settings
     )
     last_seen, expiry = LastSeenWriter(database, settings.session_idle_seconds), SessionExpiry()
+
+    # Verification of identifiers and life events.
     account_status, life_events = AccountStatusRepository(), LifeEventRepository(digest_key)
     digests = IdentifierDigests(*settings.pseudonym_keys)
     claimed_facts = ClaimedFactsRepository(database, _build_facts_cipher(settings))
@@ -310,6 +161,8 @@ def build(
         account_status, life_events, session_revoker, verification_requests
     )
     prior_notices = PriorNoticeCheck(account_status, life_events, digests)
+
+    # Registration and login, under their rate limits.
     pseudonyms = PseudonymGenerator(settings.pseudonym_key)
     attempts, quotas = LoginAttemptRepository(), QuotaCounters("identity.quota")
     registration_quota = RegistrationQuota(uow, quotas, settings.throttle, pseudonyms)
@@ -334,7 +187,8 @@ def build(
     )
     password_login = PasswordLogin(uow, accounts, passwords, session_issuer, throttle)
     throttle_cleanup = ThrottleCleanup(attempts, quotas)
-    services = build_services(
+
+    services = build_account_services(
         settings,
         database,
         uow,
@@ -358,6 +212,7 @@ def build(
             **services.jobs,
         },
     )
+
     module = Module(
         name="identity",
         routes=(
