@@ -1,4 +1,4 @@
-"""A server that is killed at the n-th step of its handling of a notice of death.
+"""Kills a server at the n-th step of its handling of a notice of death.
 
 A step is what lies between two awaits; both ends of each await count, so a statement is cut off
 both when it has been sent and when it has been answered, and nothing else has been done yet.

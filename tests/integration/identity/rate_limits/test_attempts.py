@@ -1,4 +1,4 @@
-"""Login rate limit: attempts are reserved before hashing and recorded after it, none is lost."""
+"""Login rate limit: attempts are reserved before the hash and recorded after it; none is lost."""
 
 import asyncio
 from collections import Counter
