@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from govid.bus.shared.ids import uuid7
     from govid.bus.shared.privacy import Personal, PseudonymGenerator
+    from govid.bus.storage.blocked_accounts import BlockedAccounts
     from govid.bus.storage.database import Database
     from govid.bus.storage.quotas import (
         QuotaCleanup,
@@ -94,6 +95,7 @@ else:
                 "Personal",
                 "PseudonymGenerator",
             ),
+            "storage.blocked_accounts": ("BlockedAccounts",),
             "storage.database": ("Database",),
             "storage.quotas": (
                 "QuotaCleanup",
@@ -121,6 +123,7 @@ __all__ = [
     "DEFAULT_LIMIT",
     "MAX_LIMIT",
     "Actor",
+    "BlockedAccounts",
     "BusSettings",
     "Clock",
     "Database",

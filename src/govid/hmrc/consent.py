@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import (
+    BlockedAccounts,
     OperationContext,
     Outage,
     Principal,
@@ -41,12 +42,7 @@ from govid.hmrc.errors import (
     StepUpRequired,
     TaxRecordsDisabled,
 )
-from govid.hmrc.repository import (
-    BlockedAccounts,
-    ConsentRepository,
-    ConsentRequestRepository,
-    ConsentTokens,
-)
+from govid.hmrc.repository import ConsentRepository, ConsentRequestRepository, ConsentTokens
 from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
 from govid.hmrc.settings import IdentityAssurance
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from msgspec import structs
 from sqlalchemy import func, select
 
-from govid.bus import Database, Delivery, Transaction, stream_pages
+from govid.bus import BlockedAccounts, Database, Delivery, Transaction, stream_pages
 from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc.models import TaxRecord
-from govid.hmrc.repository import BlockedAccounts, ConsentRepository, TaxRecordRepository
+from govid.hmrc.repository import ConsentRepository, TaxRecordRepository
 from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.tax_values import format_amount
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from govid.bus import (
+    BlockedAccounts,
     Clock,
     Database,
     Module,
@@ -26,12 +27,8 @@ from govid.hmrc.clients.factory import build_clients
 from govid.hmrc.consent import ConsentTokenProvider, TaxConsentService
 from govid.hmrc.controllers import router, simulated_pages
 from govid.hmrc.data_rights import AccountStatusHandler, DataErasure
-from govid.hmrc.repository import (
-    BlockedAccounts,
-    ConsentRepository,
-    ConsentRequestRepository,
-    TaxRecordRepository,
-)
+from govid.hmrc.models import Account
+from govid.hmrc.repository import ConsentRepository, ConsentRequestRepository, TaxRecordRepository
 from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.settings import SIMULATOR_PAGES_PATH, HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
@@ -108,7 +105,7 @@ def build(
     autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     cipher = ConsentCipher(settings.encryption_key, *settings.old_encryption_keys)
     accounts, tax_records, consents = (
-        BlockedAccounts(),
+        BlockedAccounts(Account.__table__),
         TaxRecordRepository(autocommit),
         ConsentRepository(autocommit, cipher),
     )

@@ -10,6 +10,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from govid.bus import (
+    BlockedAccounts,
     InvalidRequest,
     OperationContext,
     Outage,
@@ -40,7 +41,7 @@ from govid.hmrc.errors import (
     TaxRecordNotFound,
     TaxRecordsDisabled,
 )
-from govid.hmrc.repository import BlockedAccounts, TaxRecordRepository
+from govid.hmrc.repository import TaxRecordRepository
 from govid.hmrc.schemas import FileTaxRecord, TaxAccountView, TaxRecordView, TaxSummaryView
 from govid.hmrc.settings import IdentityAssurance
 from govid.hmrc.tax_values import TaxYear

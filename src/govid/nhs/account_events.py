@@ -10,15 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from govid.bus import Database, Delivery, Transaction, stream_pages
+from govid.bus import BlockedAccounts, Database, Delivery, Transaction, stream_pages
 from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored, AppointmentDecided
 from govid.nhs.models import Appointment, Patient
-from govid.nhs.repository import (
-    AppointmentRepository,
-    BlockedAccounts,
-    IdempotencyKeys,
-    PatientRepository,
-)
+from govid.nhs.repository import AppointmentRepository, IdempotencyKeys, PatientRepository
 from govid.nhs.slots import AppointmentStatus
 
 AccountEnded = AccountBlocked | AccountClosed

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import (
+    BlockedAccounts,
     InvalidRequest,
     OperationContext,
     Page,
@@ -39,7 +40,6 @@ from govid.nhs.errors import (
 from govid.nhs.practice_booking import SlotAvailability
 from govid.nhs.repository import (
     AppointmentRepository,
-    BlockedAccounts,
     IdempotencyKeys,
     IdempotentRequest,
     SlotHoldRepository,

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from govid.bus import Delivery, InvalidRequest, Transaction
+from govid.bus import BlockedAccounts, Delivery, InvalidRequest, Transaction
 from govid.bus.events import AppointmentDecided, AppointmentRequested, AppointmentSlotHeld
 from govid.nhs.clients.interfaces import AppointmentProvider
 from govid.nhs.eligibility import BookingEligibility
 from govid.nhs.errors import AppointmentsOverlap, SlotTaken
 from govid.nhs.practice_booking import PracticeBookings, SlotAvailability
-from govid.nhs.repository import AppointmentRepository, BlockedAccounts, SlotHoldRepository
+from govid.nhs.repository import AppointmentRepository, SlotHoldRepository
 from govid.nhs.slots import AppointmentDecision, AppointmentStatus, FreeSlot
 
 TIME_PASSED_REASON = "The requested time has passed"

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from govid.bus import Clock, Database, Module, QuotaCleanup, QuotaCounters, Subscriber, UnitOfWork
+from govid.bus import (
+    BlockedAccounts,
+    Clock,
+    Database,
+    Module,
+    QuotaCleanup,
+    QuotaCounters,
+    Subscriber,
+    UnitOfWork,
+)
 from govid.bus.events import (
     AccountBlocked,
     AccountClosed,
@@ -22,11 +31,11 @@ from govid.nhs.booking_handler import BookingHandler, SlotAssignment
 from govid.nhs.clients.factory import build_clients
 from govid.nhs.controllers import router
 from govid.nhs.eligibility import AccountQuotas, BookingEligibility
+from govid.nhs.models import Account
 from govid.nhs.patient_records import PatientRecords
 from govid.nhs.practice_booking import PracticeBookings, SlotAvailability
 from govid.nhs.repository import (
     AppointmentRepository,
-    BlockedAccounts,
     IdempotencyKeys,
     PatientRepository,
     SlotHoldRepository,
@@ -95,7 +104,7 @@ def build(
     # Each read is a single statement, which needs no BEGIN and no COMMIT.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     accounts, patients, appointments = (
-        BlockedAccounts(),
+        BlockedAccounts(Account.__table__),
         PatientRepository(reads),
         AppointmentRepository(reads),
     )

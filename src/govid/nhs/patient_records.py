@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from govid.bus import (
+    BlockedAccounts,
     InvalidRequest,
     OperationContext,
     Page,
@@ -14,7 +15,7 @@ from govid.bus.events import IdentifierType, PatientRecordRefused
 from govid.bus.shared.identifiers import VerifiedIdentifierLookup, normalise_identifier
 from govid.nhs.eligibility import AccountQuotas
 from govid.nhs.errors import AccountIsBlocked, NhsNumberVerifiedElsewhere, PatientRecordNotFound
-from govid.nhs.repository import BlockedAccounts, PatientRepository
+from govid.nhs.repository import PatientRepository
 from govid.nhs.schemas import FilePatient, PatientView
 
 

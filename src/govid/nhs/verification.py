@@ -1,6 +1,6 @@
 """Handles `identity.verification.requested`: verifies a claimed NHS number."""
 
-from govid.bus import Delivery, Outage, Transaction
+from govid.bus import BlockedAccounts, Delivery, Outage, Transaction
 from govid.bus.events import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
 from govid.bus.shared.identifiers import ClaimedFactsSource
 from govid.nhs.clients.interfaces import (
@@ -10,7 +10,7 @@ from govid.nhs.clients.interfaces import (
     VerificationOutcome,
 )
 from govid.nhs.clients.local import FORMAT_EVIDENCE
-from govid.nhs.repository import BlockedAccounts, PatientRepository
+from govid.nhs.repository import PatientRepository
 
 NOT_MATCHED = "not_matched"
 """Permanent error code. It is the same for every reason, so that none can be distinguished."""

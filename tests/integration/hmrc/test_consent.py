@@ -11,12 +11,13 @@ import pytest
 from msgspec import structs
 
 from govid import hmrc
-from govid.bus import Database, Module, OperationContext, UnitOfWork
+from govid.bus import BlockedAccounts, Database, Module, OperationContext, UnitOfWork
 from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc import DataExportSource
 from govid.hmrc.clients.interfaces import GrantedTokens
 from govid.hmrc.clients.oauth import RemoteConsentClient
-from govid.hmrc.repository import BlockedAccounts, ConsentRequestRepository
+from govid.hmrc.models import Account
+from govid.hmrc.repository import ConsentRequestRepository
 from govid.hmrc.seal import ConsentCipher, UnreadableConsent
 from tests.integration.departments import (
     NOW,
@@ -280,7 +281,7 @@ async def test_a_block_and_a_consent_of_the_same_moment_do_not_miss_each_other(
 ) -> None:
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
     async with uow.begin(OperationContext(correlation_id="c-1")) as tx:
-        await BlockedAccounts().block(tx, account_id)
+        await BlockedAccounts(Account.__table__).block(tx, account_id)
         handing_over = asyncio.create_task(taxpayer.hand_over(brought))
         await wait_until(wait_for_blocked_session(database))
     assert (await handing_over).status_code == 403

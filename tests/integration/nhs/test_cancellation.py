@@ -8,9 +8,10 @@ import httpx
 import msgspec
 import pytest
 
-from govid.bus import Database, Delivery, Module, OperationContext, UnitOfWork
+from govid.bus import BlockedAccounts, Database, Delivery, Module, OperationContext, UnitOfWork
 from govid.bus.events import AccountBlocked, AccountRestored
-from govid.nhs.repository import AppointmentRepository, BlockedAccounts
+from govid.nhs.models import Account
+from govid.nhs.repository import AppointmentRepository
 from govid.nhs.schemas import RequestAppointment
 from tests.integration.departments import (
     NOW,
@@ -175,7 +176,7 @@ async def test_a_block_waits_for_a_booking_under_way_and_cancels_it(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     async with uow.begin(OperationContext(correlation_id="c-1")) as tx:
-        await BlockedAccounts().lock_and_check(tx, account_id)
+        await BlockedAccounts(Account.__table__).lock_and_check(tx, account_id)
         appointment_request = msgspec.convert(BODY, RequestAppointment)
         booked = await AppointmentRepository(database.requests).insert_request(
             tx, account_id, appointment_request
@@ -190,7 +191,7 @@ async def test_a_booking_waits_for_a_block_under_way_and_is_refused(
     client: httpx.AsyncClient, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     async with uow.begin(OperationContext(correlation_id="c-1")) as tx:
-        await BlockedAccounts().block(tx, account_id)
+        await BlockedAccounts(Account.__table__).block(tx, account_id)
         booking = asyncio.create_task(client.post(PATH, json=BODY))
         await wait_until(wait_for_blocked_session(database))
     assert (await booking).status_code == 403

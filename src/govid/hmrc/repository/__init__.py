@@ -1,6 +1,5 @@
 """Reads and writes the tables of the HMRC module: consents, tax records and blocked accounts."""
 
-from govid.hmrc.repository.accounts import BlockedAccounts
 from govid.hmrc.repository.consents import (
     ConsentRepository,
     ConsentRequestRepository,
@@ -10,7 +9,6 @@ from govid.hmrc.repository.consents import (
 from govid.hmrc.repository.tax_records import TaxRecordRepository
 
 __all__ = [
-    "BlockedAccounts",
     "ConsentRepository",
     "ConsentRequestRepository",
     "ConsentTokens",

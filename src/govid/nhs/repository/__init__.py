@@ -3,7 +3,6 @@
 Every read and change of citizens' data is restricted to the account that owns the row.
 """
 
-from govid.nhs.repository.accounts import BlockedAccounts
 from govid.nhs.repository.appointments import AppointmentRepository
 from govid.nhs.repository.idempotency_keys import IdempotencyKeys, IdempotentRequest
 from govid.nhs.repository.patients import PatientRepository
@@ -11,7 +10,6 @@ from govid.nhs.repository.slot_holds import SlotHold, SlotHoldRepository
 
 __all__ = [
     "AppointmentRepository",
-    "BlockedAccounts",
     "IdempotencyKeys",
     "IdempotentRequest",
     "PatientRepository",
