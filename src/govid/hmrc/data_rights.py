@@ -10,8 +10,7 @@ from sqlalchemy import func, select
 from govid.bus import BlockedAccounts, Database, Delivery, Transaction, stream_pages
 from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc.models import TaxRecord
-from govid.hmrc.repository import ConsentRepository, TaxRecordRepository
-from govid.hmrc.seal import ConsentCipher
+from govid.hmrc.repository import ConsentCipher, ConsentRepository, TaxRecordRepository
 from govid.hmrc.tax_values import format_amount
 
 _TAX_RECORD = tuple(column for column in TaxRecord.__table__.columns if column.name != "account_id")
@@ -22,7 +21,7 @@ class DataExportSource:
     """Reads the stored records of one account, without tokens and other secrets."""
 
     def __init__(self, database: Database, *encryption_keys: bytes) -> None:
-        """Read from *database*, which need not be open yet; decrypt with *sealing_keys*."""
+        """Read from *database*, which need not be open yet; decrypt with *encryption_keys*."""
         self._autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
         self._consents = ConsentRepository(self._autocommit, ConsentCipher(*encryption_keys))
 

@@ -28,8 +28,12 @@ from govid.hmrc.consent import ConsentTokenProvider, TaxConsentService
 from govid.hmrc.controllers import router, simulated_pages
 from govid.hmrc.data_rights import AccountStatusHandler, DataErasure
 from govid.hmrc.models import Account
-from govid.hmrc.repository import ConsentRepository, ConsentRequestRepository, TaxRecordRepository
-from govid.hmrc.seal import ConsentCipher
+from govid.hmrc.repository import (
+    ConsentCipher,
+    ConsentRepository,
+    ConsentRequestRepository,
+    TaxRecordRepository,
+)
 from govid.hmrc.settings import SIMULATOR_PAGES_PATH, HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
 from govid.hmrc.simulator.death_notices import SimulatedDeathNotices

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from govid.bus.shared.crypto import compute_key_id
 from govid.gateway.cli.commands import commands
-from govid.hmrc.seal import ConsentCipher
+from govid.hmrc.repository import ConsentCipher
 from govid.identity.repository.claimed_facts import ClaimedFactsCipher
 from govid.identity.repository.key_checks import ConfiguredKeys, record_keys
 from tests.integration.cli.conftest import in_thread

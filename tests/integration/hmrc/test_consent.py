@@ -17,8 +17,8 @@ from govid.hmrc import DataExportSource
 from govid.hmrc.clients.interfaces import GrantedTokens
 from govid.hmrc.clients.oauth import RemoteConsentClient
 from govid.hmrc.models import Account
-from govid.hmrc.repository import ConsentRequestRepository
-from govid.hmrc.seal import ConsentCipher, UnreadableConsent
+from govid.hmrc.repository import ConsentCipher, ConsentRequestRepository
+from govid.hmrc.repository.consents import UnreadableConsent
 from tests.integration.departments import (
     NOW,
     FixedClock,

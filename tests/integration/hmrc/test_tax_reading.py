@@ -16,8 +16,7 @@ from govid.bus import Database, Module, OperationContext, Outage, UnitOfWork
 from govid.bus.shared.identifiers import ClaimedFacts
 from govid.hmrc.clients.interfaces import ConsentClient, GrantedTokens
 from govid.hmrc.consent import ConsentTokenProvider
-from govid.hmrc.repository import ConsentRepository
-from govid.hmrc.seal import ConsentCipher
+from govid.hmrc.repository import ConsentCipher, ConsentRepository
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.loopback import served
 from tests.integration.departments import FixedClock, published, serving, wait_until

@@ -1,6 +1,7 @@
-"""Reads and writes the tables of the HMRC module: consents, tax records and blocked accounts."""
+"""Reads and writes the tables of the HMRC module: consents and tax records."""
 
 from govid.hmrc.repository.consents import (
+    ConsentCipher,
     ConsentRepository,
     ConsentRequestRepository,
     ConsentTokens,
@@ -9,6 +10,7 @@ from govid.hmrc.repository.consents import (
 from govid.hmrc.repository.tax_records import TaxRecordRepository
 
 __all__ = [
+    "ConsentCipher",
     "ConsentRepository",
     "ConsentRequestRepository",
     "ConsentTokens",

@@ -4,6 +4,7 @@ PKCE verifiers, references and tokens are stored encrypted, states as digests. T
 database's, so that all replicas agree on them.
 """
 
+import logging
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -15,11 +16,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Transaction
-from govid.bus.shared.crypto import EncryptedColumn
+from govid.bus.shared.crypto import (
+    AuthenticatedCipher,
+    EncryptedColumn,
+    KeyMissing,
+    NotDecryptable,
+)
 from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.models import Consent, ConsentRequest
-from govid.hmrc.seal import ConsentCipher
 from govid.hmrc.settings import HmrcSettings
+
+log = logging.getLogger(__name__)
+
+CONSENT_KEY_PURPOSE = b"govid hmrc consents"
 
 REQUEST_LIFETIME = timedelta(minutes=10)
 """The lifetime of HMRC's code."""
@@ -29,11 +38,64 @@ CALL_GRACE_PERIOD = timedelta(minutes=1)
 VERIFIER_PURPOSE = b"proof"
 
 
+class UnreadableConsent(RuntimeError):
+    """A stored consent cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is missing or different."""
+
+
+class ConsentCipher:
+    """Encrypts values of a consent, each bound to its account and to a purpose."""
+
+    def __init__(self, *keys: bytes) -> None:
+        """Encrypt under the first of *keys*, which may have any length; decrypt under any.
+
+        Without a key, neither is possible.
+        """
+        self.cipher = AuthenticatedCipher(keys, CONSENT_KEY_PURPOSE)
+
+    def encrypt(self, account_id: UUID, purpose: bytes, plain: bytes) -> bytes:
+        """Encrypt *plain* for this account and this *purpose*.
+
+        Raises:
+            UnreadableConsent: no key is configured.
+        """
+        try:
+            return self.cipher.encrypt(plain, purpose + account_id.bytes)
+        except KeyMissing as error:
+            raise UnreadableConsent(UnreadableConsent.__doc__) from error
+
+    def decrypt_or_none(
+        self, account_id: UUID, purpose: bytes, ciphertext: bytes | None
+    ) -> bytes | None:
+        """Decrypt *ciphertext*; return None if it is None or cannot be decrypted.
+
+        A value that cannot be decrypted is logged for the operator and kept, because its key may be
+        restored.
+        """
+        if ciphertext is None:
+            return None
+        try:
+            return self.decrypt(account_id, purpose, ciphertext)
+        except UnreadableConsent:
+            log.error("hmrc.consent_not_opened")  # noqa: TRY400 - its frames hold personal data (I9)
+            return None
+
+    def decrypt(self, account_id: UUID, purpose: bytes, ciphertext: bytes) -> bytes:
+        """Decrypt *ciphertext*.
+
+        Raises:
+            UnreadableConsent: its key, account or purpose is different, or it was changed.
+        """
+        try:
+            return self.cipher.decrypt(ciphertext, purpose + account_id.bytes)
+        except (KeyMissing, NotDecryptable) as error:
+            raise UnreadableConsent(UnreadableConsent.__doc__) from error
+
+
 class ConsentRequestRepository:
     """Stores at most one consent request for each account."""
 
     def __init__(self, autocommit: AsyncEngine, cipher: ConsentCipher) -> None:
-        """Encrypt with *seal*; each statement on *autocommit* commits by itself."""
+        """Encrypt with *cipher*; each statement on *autocommit* commits by itself."""
         self._autocommit = autocommit
         self._cipher = cipher
 
@@ -149,7 +211,7 @@ class ConsentRepository:
     """Stores at most one consent for each account."""
 
     def __init__(self, autocommit: AsyncEngine, cipher: ConsentCipher) -> None:
-        """Encrypt with *seal*; each statement on *autocommit* commits by itself."""
+        """Encrypt with *cipher*; each statement on *autocommit* commits by itself."""
         self._autocommit = autocommit
         self._cipher = cipher
 

@@ -4,7 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from govid.hmrc.seal import ConsentCipher, UnreadableConsent
+from govid.hmrc.repository import ConsentCipher
+from govid.hmrc.repository.consents import UnreadableConsent
 
 ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
 KEY = b"a key for tests, 32 bytes or more"
