@@ -50,7 +50,7 @@ class PatientRecords:
         """Store *record* as the principal's own.
 
         Raises:
-            Invalid: the NHS number is malformed.
+            InvalidRequest: the NHS number is malformed.
             QuotaReached: the account has reached its quota of records.
             AccountIsBlocked: the account was blocked while this request was being processed.
             NhsNumberVerifiedElsewhere: the number was verified for another account.

@@ -214,7 +214,7 @@ class SlotAvailability:
 
         Raises:
             BookingDisabled: no NHS is connected.
-            Invalid: no practice offers the specialty.
+            InvalidRequest: no practice offers the specialty.
         """
         if self._practice_client is None:
             raise BookingDisabled
@@ -252,7 +252,7 @@ class SlotAvailability:
         """Return the slots with these ids as the practice offers them, in order of time.
 
         Raises:
-            Invalid: the day has passed, or the slots are not adjacent.
+            InvalidRequest: the day has passed, or the slots are not adjacent.
             SlotTaken: one of them is not free.
             GovidError: the practice cannot be reached.
         """

@@ -34,7 +34,7 @@ def _require_plain_text(request: Struct, lines: Sequence[str], texts: Sequence[s
     """Require plain text: in *lines* a single line, in *texts* several.
 
     Raises:
-        Invalid: a field contains control characters; all such fields are listed.
+        InvalidRequest: a field contains control characters; all such fields are listed.
     """
     faults = [
         *(

@@ -20,7 +20,7 @@ from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
 from govid.nhs.simulator import BASE_URL, NhsSimulator
 from tests.departments.nhs.recording_transport import RecordingTransport
 from tests.departments.nhs.test_patient_registry import facts
-from tests.departments.nhs.test_practice_client import SENDER
+from tests.departments.nhs.test_practice_client import SENDER, free
 
 QUICK = RequestPolicy(total_seconds=5, first_backoff_seconds=0.001)
 GARTON: ClaimedFacts = facts("Bill", "Garton", "1946-06-23")
@@ -115,7 +115,5 @@ async def test_one_token_serves_the_registry_and_the_practices(
     connection = NhsConnection(department, BASE_URL, credentials, SystemClock(), policy=QUICK)
     claim = IdentityClaim(nhs_number="9693632109", facts=GARTON)
     await connection.build_patient_registry().verify(claim)
-    await connection.build_practice_client(SENDER, SIMULATED_PRACTICES).fetch_for_patient(
-        "2000099999", "9476719931"
-    )
+    await free(connection.build_practice_client(SENDER, SIMULATED_PRACTICES))
     assert simulator.tokens.issued_count == 1

@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from msgspec import structs
 from prometheus_client import CollectorRegistry, generate_latest
 
 from govid.bus import SystemClock
@@ -353,33 +352,6 @@ async def test_the_adapter_stays_below_the_limit_of_pds(
     assert [one.outcome for one in findings] == [VerificationOutcome.MATCH] * 12
     refused = {"department": "nhs", "operation": "patient.read", "outcome": "rate_limited"}
     assert counted.get_sample_value("govid_department_seconds_count", refused) is None
-
-
-@pytest.mark.parametrize(
-    ("who", "outcome", "name"),
-    [
-        (("Bill", "Garton", "1946-06-23", "DN18 5DW"), VerificationOutcome.MATCH, "Bill GARTON"),
-        (("Bill", "Garton", "1946-06-23", "DN1 1AA"), VerificationOutcome.MATCH, "Bill GARTON"),
-        (("Bill", "Garton", "1946-06-23"), VerificationOutcome.MATCH, "Bill GARTON"),
-        (("Billy", "Garton", "1946-06-23"), VerificationOutcome.MISMATCH, None),
-        (("Jane", "Smith", "2010-10-22"), VerificationOutcome.DECEASED, None),
-        (("Janet", "Smythe", "2005-06-16"), VerificationOutcome.RESTRICTED, None),
-        (("Nobody", "Nowhere", "2000-01-01"), VerificationOutcome.MISMATCH, None),
-    ],
-)
-async def test_a_person_can_be_found_by_facts(
-    own: PatientRegistry, who: tuple[str, ...], outcome: VerificationOutcome, name: str | None
-) -> None:
-    assert outcome_and_name(await own.trace(facts(*who))) == (outcome, name)
-
-
-async def test_facts_that_fit_two_people_find_no_one(
-    own: PatientRegistry, simulator: NhsSimulator
-) -> None:
-    twin = simulator.people.get("9693632109")
-    simulator.people.add(structs.replace(twin, number="9732110317"))
-    finding = await own.trace(facts("Bill", "Garton", "1946-06-23"))
-    assert outcome_and_name(finding) == (VerificationOutcome.INSUFFICIENT, None)
 
 
 @pytest.mark.parametrize("fault", ["", "personal-data", "malformed", "other-person", "503"])

@@ -308,7 +308,7 @@ async def test_r18_who_is_not_known_well_enough_consents_to_nothing_and_reads_no
 async def test_r18_the_level_can_be_raised(
     database: Database, uow: UnitOfWork, clock: FixedClock, account_id: UUID
 ) -> None:
-    settings = structs.replace(SETTINGS, tax_min_level="P2")
+    settings = structs.replace(SETTINGS, required_assurance="P2")
     async with serving(hmrc.build(settings, database, uow, clock), account_id) as client:
         low, high = Taxpayer(client), Taxpayer(client, X_Assurance="P2")
         assert (await low.begin()).status_code == 403

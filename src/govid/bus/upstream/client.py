@@ -129,7 +129,7 @@ class UpstreamClient:
         It is logged and counted, so that an operator is alerted.
 
         Raises:
-            Unusable: always.
+            UnusableResponse: always.
         """
         self._metrics.record_wrong_subject(self._department)
         log.error("department.answered_about_another", extra={"department": self._department})

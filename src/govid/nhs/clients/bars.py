@@ -17,7 +17,7 @@ from govid.bus.upstream import (
     UpstreamResponse,
 )
 from govid.nhs.clients import bars_messages, bars_responses
-from govid.nhs.clients.bars_messages import NUMBER_SYSTEM, BookingSender
+from govid.nhs.clients.bars_messages import BookingSender
 from govid.nhs.clients.interfaces import (
     AppointmentChanged,
     BookingOrder,
@@ -113,29 +113,6 @@ class BarsClient:
             self._api.client.reject_other_subject()
         return response, found
 
-    async def fetch_for_patient(
-        self, service: str, nhs_number: str
-    ) -> Sequence[PracticeAppointment]:
-        """Return all appointments of a patient."""
-        query = (("patient:identifier", f"{NUMBER_SYSTEM}|{nhs_number}"),)
-        response = await self._send_get(
-            "appointment.list", "/Appointment", "/Appointment", service, query
-        )
-        if not response.is_success:
-            bars_responses.raise_refusal(response)
-        found = [
-            bars_responses.parse_appointment(response, one, service)
-            for one in bars_responses.bundle_resources(response, "Appointment")
-        ]
-        if not all(
-            bars_responses.is_same_appointment(
-                response, one, appointment_id=one.id, patient=nhs_number
-            )
-            for one in found
-        ):
-            self._api.client.reject_other_subject()
-        return found
-
     async def move(
         self, appointment: PracticeAppointment, order: BookingOrder
     ) -> PracticeAppointment:
@@ -181,7 +158,7 @@ class BarsClient:
         """Return *found* if it matches *order*.
 
         Raises:
-            Unusable: its id, patient or time differs.
+            UnusableResponse: its id, patient or time differs.
         """
         when = (order.slots[0].start, order.slots[-1].end)
         if not bars_responses.is_same_appointment(

@@ -33,7 +33,7 @@ def parse_message_response(response: UpstreamResponse, service: str) -> Practice
 
     Raises:
         PracticeRuleBroken: the request breaks a rule of the practice.
-        Unusable: the response is unusable.
+        UnusableResponse: the response is unusable.
     """
     if not response.is_success:
         raise_refusal(response)
@@ -48,7 +48,7 @@ def raise_refusal(response: UpstreamResponse) -> NoReturn:
 
     Raises:
         PracticeRuleBroken: the request breaks a rule of the practice.
-        Unusable: the refusal concerns govid itself, or is unknown.
+        UnusableResponse: the refusal concerns govid itself, or is unknown.
     """
     if response.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and any(
         code.startswith("REC_") for code in error_codes(response)
@@ -63,7 +63,7 @@ def parse_appointment(
     """Convert an `Appointment` resource.
 
     Raises:
-        Unusable: its status is unknown or its id is missing.
+        UnusableResponse: its status is unknown or its id is missing.
     """
     status = STATUS_BY_CODE.get(str(resource.get("status")))
     if status is None or "id" not in resource:
@@ -86,9 +86,9 @@ def is_same_appointment(
     *,
     appointment_id: str,
     patient: str,
-    when: Interval | None = None,
+    when: Interval,
 ) -> bool:
-    """Tell whether *found* is this appointment of *patient*, and at *when* if that is given.
+    """Tell whether *found* is this appointment of *patient*, at *when*.
 
     A proposed or cancelled appointment need not have a time.
     """
@@ -96,14 +96,14 @@ def is_same_appointment(
         return False
     has_time = (found.start, found.end) != (None, None)
     needs_time = has_time or found.status is AppointmentStatus.CONFIRMED
-    return when is None or not needs_time or (found.start, found.end) == when
+    return not needs_time or (found.start, found.end) == when
 
 
 def parse_slot(response: UpstreamResponse, resource: Mapping[str, Any], service: str) -> FreeSlot:
     """Convert a `Slot` resource of *service*.
 
     Raises:
-        Unusable: its id, start or end is missing.
+        UnusableResponse: its id, start or end is missing.
     """
     start, end = _parse_moment(resource.get("start")), _parse_moment(resource.get("end"))
     if start is None or end is None or "id" not in resource:

@@ -115,23 +115,11 @@ class PatientResource(_Part, frozen=True, kw_only=True, tag_field="resourceType"
         return "<Record>"
 
 
-class BundleEntry(_Part, frozen=True, kw_only=True):
-    """Entry of a search result."""
-
-    resource: PatientResource
-
-
 class OutcomeIssue(_Part, frozen=True, kw_only=True):
     """Issue of an `OperationOutcome`."""
 
     code: str | None = None
     details: CodeableConcept = CodeableConcept()
-
-
-class SearchSet(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Bundle"):
-    """Bundle with the results of a search; empty if it has no `entry`."""
-
-    entry: list[BundleEntry] = []
 
 
 class OperationOutcome(

@@ -87,11 +87,6 @@ class PatientRegistry(Protocol):
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Verify that the claimed number belongs to the claimant."""
 
-    async def trace(
-        self, facts: ClaimedFacts, correlation_id: str | None = None
-    ) -> VerificationFinding:
-        """Find the one patient who matches *facts*; a match names the patient."""
-
 
 class AppointmentProvider(Protocol):
     """Decides appointment requests that name no slot."""
@@ -176,11 +171,6 @@ class PracticeClient(Protocol):
         Raises:
             UnknownAppointment: it does not exist.
         """
-
-    async def fetch_for_patient(
-        self, service: str, nhs_number: str
-    ) -> Sequence[PracticeAppointment]:
-        """Return all appointments of a patient."""
 
     async def move(
         self, appointment: PracticeAppointment, order: BookingOrder

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from govid.bus import Clock, Outage
 from govid.bus.events import AppointmentRequested, IdentifierType
-from govid.bus.shared.identifiers import ClaimedFacts, normalise_identifier
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.clients.interfaces import (
     Evidence,
     IdentityClaim,
@@ -70,14 +70,6 @@ class LocalPatientRegistry:
             patient=None if name is None else RegisteredPatient(nhs_number=number, name=name),
         )
 
-    async def trace(
-        self,
-        facts: ClaimedFacts,  # noqa: ARG002 - the interface's
-        correlation_id: str | None = None,  # noqa: ARG002 - the interface's
-    ) -> VerificationFinding:
-        """Find no patient, because facts do not identify one here."""
-        return VerificationFinding(outcome=VerificationOutcome.INSUFFICIENT)
-
 
 class FormatOnlyVerifier:
     """Verifies claims without facts by the form of their number, as the prototype did.
@@ -96,12 +88,6 @@ class FormatOnlyVerifier:
         if claim.facts is None or claim.nhs_number[:1].isalpha():
             return await self._by_format.verify(claim)
         return await self._registry.verify(claim)
-
-    async def trace(
-        self, facts: ClaimedFacts, correlation_id: str | None = None
-    ) -> VerificationFinding:
-        """Find the one patient who matches *facts*."""
-        return await self._registry.trace(facts, correlation_id)
 
 
 class LocalAppointmentProvider:
@@ -130,14 +116,6 @@ class DisabledPatientRegistry:
     """Registry that is always unavailable."""
 
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:  # noqa: ARG002 - the interface's
-        """Return unavailable."""
-        return VerificationFinding(outcome=VerificationOutcome.UNAVAILABLE)
-
-    async def trace(
-        self,
-        facts: ClaimedFacts,  # noqa: ARG002 - the interface's
-        correlation_id: str | None = None,  # noqa: ARG002 - the interface's
-    ) -> VerificationFinding:
         """Return unavailable."""
         return VerificationFinding(outcome=VerificationOutcome.UNAVAILABLE)
 

@@ -18,7 +18,7 @@ from govid.nhs.clients.interfaces import (
     VerificationFinding,
     VerificationOutcome,
 )
-from govid.nhs.clients.pds import PatientNotFound, PdsClient, RecordInvalidated, TooManyMatches
+from govid.nhs.clients.pds import PatientNotFound, PdsClient, RecordInvalidated
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,6 @@ def _first_given_name(name: HumanName) -> str:
 
 
 READ_METHOD = "pds.read"
-TRACE_METHOD = "pds.trace"
 FORMAL_DEATH = "2"
 DEATH_REPORTED = "death-reported"
 
@@ -89,14 +88,14 @@ class PdsPatientRegistry:
             )
         except ValueError:
             # This includes the prototype's form, which the NHS does not know.
-            return _finding_without_match(VerificationOutcome.MISMATCH, READ_METHOD, None)
+            return _finding_without_match(VerificationOutcome.MISMATCH)
         try:
             record, request_id = await self._pds.fetch_patient(number, claim.correlation_id)
         except (PatientNotFound, RecordInvalidated):
-            return _finding_without_match(VerificationOutcome.MISMATCH, READ_METHOD, None)
+            return _finding_without_match(VerificationOutcome.MISMATCH)
         except UpstreamFailure as failure:
             return _finding_after_failure(failure)
-        finding = _assess(claim.facts, record, READ_METHOD, request_id)
+        finding = _assess(claim.facts, record, request_id)
         if record.id != number and finding.outcome is VerificationOutcome.MISMATCH:
             # A superseded number returns the same patient under the new number. The record of
             # another person is a response to a different request and must not be used.
@@ -106,40 +105,26 @@ class PdsPatientRegistry:
                 return _finding_after_failure(failure)
         return finding
 
-    async def trace(
-        self, facts: ClaimedFacts, correlation_id: str | None = None
-    ) -> VerificationFinding:
-        """Find the one patient who matches *facts*."""
-        try:
-            record, request_id = await self._pds.find_patient(facts, correlation_id)
-        except PatientNotFound:
-            return _finding_without_match(VerificationOutcome.MISMATCH, TRACE_METHOD, None)
-        except TooManyMatches:
-            return _finding_without_match(VerificationOutcome.INSUFFICIENT, TRACE_METHOD, None)
-        except UpstreamFailure as failure:
-            return _finding_after_failure(failure)
-        return _assess(facts, record, TRACE_METHOD, request_id)
-
 
 def _assess(
-    facts: ClaimedFacts, record: PatientResource, method: str, request_id: str | None
+    facts: ClaimedFacts, record: PatientResource, request_id: str | None
 ) -> VerificationFinding:
     """Assess what *record* proves about a claim with *facts*."""
     if record.is_restricted:
-        return _finding_without_match(VerificationOutcome.RESTRICTED, method, request_id)
+        return _finding_without_match(VerificationOutcome.RESTRICTED, request_id)
     if not record.is_verified:
-        return _finding_without_match(VerificationOutcome.INCOMPLETE, method, request_id)
+        return _finding_without_match(VerificationOutcome.INCOMPLETE, request_id)
     outcome = compare_facts(facts, record)
     if outcome is not VerificationOutcome.MATCH:
-        return _finding_without_match(outcome, method, request_id)
+        return _finding_without_match(outcome, request_id)
     if record.death_status == FORMAL_DEATH:
-        return _finding_without_match(VerificationOutcome.DECEASED, method, request_id)
+        return _finding_without_match(VerificationOutcome.DECEASED, request_id)
     name = record.usual_name
     names = [*(one for one in name.given if one), name.family or ""] if name else []
     return VerificationFinding(
         outcome=VerificationOutcome.MATCH,
         evidence=Evidence(
-            method=method,
+            method=READ_METHOD,
             strength=2,
             validity=2,
             transaction=request_id,
@@ -159,9 +144,9 @@ def _contra_indicators(record: PatientResource) -> tuple[str, ...]:
 
 
 def _finding_without_match(
-    outcome: VerificationOutcome, method: str, request_id: str | None
+    outcome: VerificationOutcome, request_id: str | None = None
 ) -> VerificationFinding:
-    evidence = Evidence(method=method, strength=0, validity=0, transaction=request_id)
+    evidence = Evidence(method=READ_METHOD, strength=0, validity=0, transaction=request_id)
     return VerificationFinding(outcome=outcome, evidence=evidence)
 
 
