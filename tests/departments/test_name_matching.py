@@ -8,17 +8,16 @@ from prometheus_client import CollectorRegistry
 
 from govid.bus import SystemClock
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim
 from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics, in_process_transport
 from govid.hmrc.clients import oauth as hmrc_oauth
 from govid.hmrc.clients.factory import build_verifier
-from govid.hmrc.clients.interfaces import IdentityClaim as NinoClaim
 from govid.hmrc.clients.interfaces import NinoVerifier
 from govid.hmrc.simulator import BASE_URL as HMRC_URL
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
 from govid.hmrc.simulator.people import SimulatedPerson as Taxpayer
 from govid.nhs.clients import oauth as nhs_oauth
 from govid.nhs.clients.factory import NhsConnection
-from govid.nhs.clients.interfaces import IdentityClaim as NhsClaim
 from govid.nhs.clients.interfaces import PatientRegistry
 from govid.nhs.simulator import BASE_URL as NHS_URL
 from govid.nhs.simulator import ClientKey, NhsSimulator
@@ -39,8 +38,8 @@ class Departments:
     async def compare_names(self, given: str | None, family: str) -> tuple[str, str]:
         """Return what the NHS and HMRC say of a claim to be that person."""
         facts = ClaimedFacts(given_name=given, family_name=family, date_of_birth=BORN)
-        nhs = await self._patients.verify(NhsClaim(nhs_number=NUMBER, facts=facts))
-        hmrc = await self._taxpayers.verify(NinoClaim(nino=NINO, facts=facts))
+        nhs = await self._patients.verify(IdentityClaim(number=NUMBER, facts=facts))
+        hmrc = await self._taxpayers.verify(IdentityClaim(number=NINO, facts=facts))
         return nhs.outcome.value, hmrc.outcome.value
 
 

@@ -1,18 +1,17 @@
 """Handles `verification.requested`: verifies National Insurance numbers at HMRC."""
 
-from govid.bus import Delivery, Outage, Transaction
+from govid.bus import Delivery, Transaction
 from govid.bus.events import HmrcEvidenceGathered, HmrcVerificationCompleted, VerificationRequested
 from govid.bus.shared.identifiers import ClaimedFactsSource
-from govid.hmrc.clients.interfaces import (
+from govid.bus.shared.verification import (
+    FORMAT_EVIDENCE,
+    NOT_MATCHED,
     IdentityClaim,
-    NinoVerifier,
     VerificationFinding,
     VerificationOutcome,
+    raise_for_outage,
 )
-from govid.hmrc.clients.local import FORMAT_EVIDENCE
-
-NOT_MATCHED = "not_matched"
-"""A permanent code, the same for every reason, so that reasons cannot be distinguished."""
+from govid.hmrc.clients.interfaces import NinoVerifier
 
 
 class VerificationHandler:
@@ -32,16 +31,12 @@ class VerificationHandler:
         """
         request = delivery.event
         claim = IdentityClaim(
-            nino=request.identifier_value,
+            number=request.identifier_value,
             facts=await self._facts.for_account(request.user_id) if self._facts else None,
             correlation_id=delivery.correlation_id,
         )
         finding = await self._verifier.verify(claim)
-        if finding.outcome in (
-            VerificationOutcome.UNAVAILABLE,
-            VerificationOutcome.CREDENTIALS_REJECTED,
-        ):
-            raise Outage("hmrc")
+        raise_for_outage(finding, "hmrc")
         return finding
 
     async def apply(

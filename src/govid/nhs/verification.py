@@ -1,19 +1,17 @@
 """Handles `identity.verification.requested`: verifies a claimed NHS number."""
 
-from govid.bus import BlockedAccounts, Delivery, Outage, Transaction
+from govid.bus import BlockedAccounts, Delivery, Transaction
 from govid.bus.events import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
 from govid.bus.shared.identifiers import ClaimedFactsSource
-from govid.nhs.clients.interfaces import (
+from govid.bus.shared.verification import (
+    FORMAT_EVIDENCE,
+    NOT_MATCHED,
     IdentityClaim,
-    PatientRegistry,
-    VerificationFinding,
     VerificationOutcome,
+    raise_for_outage,
 )
-from govid.nhs.clients.local import FORMAT_EVIDENCE
+from govid.nhs.clients.interfaces import PatientRegistry, RegistryFinding
 from govid.nhs.repository import PatientRepository
-
-NOT_MATCHED = "not_matched"
-"""Permanent error code. It is the same for every reason, so that none can be distinguished."""
 
 
 class VerificationHandler:
@@ -35,7 +33,7 @@ class VerificationHandler:
         self._patients = patients
         self._facts = facts
 
-    async def prepare(self, delivery: Delivery[VerificationRequested]) -> VerificationFinding:
+    async def prepare(self, delivery: Delivery[VerificationRequested]) -> RegistryFinding:
         """Ask the registry.
 
         Raises:
@@ -44,23 +42,19 @@ class VerificationHandler:
         """
         request = delivery.event
         claim = IdentityClaim(
-            nhs_number=request.identifier_value,
+            number=request.identifier_value,
             facts=await self._facts.for_account(request.user_id) if self._facts else None,
             correlation_id=delivery.correlation_id,
         )
         finding = await self._registry.verify(claim)
-        if finding.outcome in (
-            VerificationOutcome.UNAVAILABLE,
-            VerificationOutcome.CREDENTIALS_REJECTED,
-        ):
-            raise Outage("nhs")
+        raise_for_outage(finding, "nhs")
         return finding
 
     async def apply(
         self,
         tx: Transaction,
         delivery: Delivery[VerificationRequested],
-        outcome: VerificationFinding,
+        outcome: RegistryFinding,
     ) -> None:
         """Publish the evidence and then the result; store the record of a matched patient.
 
@@ -94,7 +88,7 @@ class VerificationHandler:
 
 
 def _build_evidence(
-    tx: Transaction, delivery: Delivery[VerificationRequested], finding: VerificationFinding
+    tx: Transaction, delivery: Delivery[VerificationRequested], finding: RegistryFinding
 ) -> NhsEvidenceGathered:
     request, evidence = delivery.event, finding.evidence
     return NhsEvidenceGathered(

@@ -13,9 +13,10 @@ from msgspec import structs
 from prometheus_client import CollectorRegistry, generate_latest
 
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics
 from govid.hmrc.clients.factory import build_verifier as connected
-from govid.hmrc.clients.interfaces import IdentityClaim, NinoVerifier, VerificationOutcome
+from govid.hmrc.clients.interfaces import NinoVerifier
 from govid.hmrc.clients.oauth import ClientCredentials
 from govid.hmrc.settings import MatchingContract
 from govid.hmrc.simulator import HmrcSimulator
@@ -36,7 +37,7 @@ def claim(nino: str, given: str, family: str, born: str) -> IdentityClaim:
     facts = ClaimedFacts(
         given_name=given, family_name=family, date_of_birth=date.fromisoformat(born)
     )
-    return IdentityClaim(nino=nino, facts=facts, correlation_id="a.b")
+    return IdentityClaim(number=nino, facts=facts, correlation_id="a.b")
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ async def test_a_name_that_hmrc_cannot_write_costs_no_attempt(
 
 
 async def test_without_facts_no_one_is_asked(own: NinoVerifier, simulator: HmrcSimulator) -> None:
-    finding = await own.verify(IdentityClaim(nino="AA000003D"))
+    finding = await own.verify(IdentityClaim(number="AA000003D"))
     assert finding.outcome is VerificationOutcome.INSUFFICIENT
     assert simulator.tokens.issued_count == 0
 

@@ -7,6 +7,7 @@ import pytest
 
 from govid.bus import SystemClock
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.bus.upstream import (
     Department,
     RequestPolicy,
@@ -15,7 +16,6 @@ from govid.bus.upstream import (
     in_process_transport,
 )
 from govid.nhs.clients.factory import SIMULATED_PRACTICES, NhsConnection
-from govid.nhs.clients.interfaces import IdentityClaim, VerificationOutcome
 from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
 from govid.nhs.simulator import BASE_URL, NhsSimulator
 from tests.departments.nhs.recording_transport import RecordingTransport
@@ -100,7 +100,7 @@ async def test_each_attempt_at_a_record_has_the_same_request_id(
     registry = NhsConnection(
         department, BASE_URL, credentials, SystemClock(), policy=QUICK
     ).build_patient_registry()
-    claim = IdentityClaim(nhs_number="9693632109", facts=GARTON)
+    claim = IdentityClaim(number="9693632109", facts=GARTON)
     assert (await registry.verify(claim)).outcome is VerificationOutcome.MATCH
     recorder.is_cut = True
     assert (await registry.verify(claim)).outcome is VerificationOutcome.UNAVAILABLE
@@ -113,7 +113,7 @@ async def test_one_token_serves_the_registry_and_the_practices(
     department: Department, credentials: SigningCredentials, simulator: NhsSimulator
 ) -> None:
     connection = NhsConnection(department, BASE_URL, credentials, SystemClock(), policy=QUICK)
-    claim = IdentityClaim(nhs_number="9693632109", facts=GARTON)
+    claim = IdentityClaim(number="9693632109", facts=GARTON)
     await connection.build_patient_registry().verify(claim)
     await free(connection.build_practice_client(SENDER, SIMULATED_PRACTICES))
     assert simulator.tokens.issued_count == 1

@@ -15,14 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from govid.bus import SystemClock
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics
 from govid.nhs.clients.factory import NhsConnection
-from govid.nhs.clients.interfaces import (
-    IdentityClaim,
-    PatientRegistry,
-    VerificationFinding,
-    VerificationOutcome,
-)
+from govid.nhs.clients.interfaces import PatientRegistry, RegistryFinding
 from govid.nhs.clients.oauth import SigningCredentials
 from govid.nhs.simulator import NhsSimulator
 from tests.departments.nhs.target import Target, reached
@@ -44,7 +40,7 @@ def facts(given: str, family: str, born: str, postcode: str | None = None) -> Cl
 
 
 def claim(number: str, given: str, family: str, born: str) -> IdentityClaim:
-    return IdentityClaim(nhs_number=number, facts=facts(given, family, born), correlation_id="a.b")
+    return IdentityClaim(number=number, facts=facts(given, family, born), correlation_id="a.b")
 
 
 @pytest.fixture
@@ -87,7 +83,7 @@ def own(simulated: Target, connect: Connect) -> PatientRegistry:
     return connect(simulated)
 
 
-def outcome_and_name(finding: VerificationFinding) -> tuple[VerificationOutcome, str | None]:
+def outcome_and_name(finding: RegistryFinding) -> tuple[VerificationOutcome, str | None]:
     return finding.outcome, finding.patient.name if finding.patient else None
 
 
@@ -160,7 +156,7 @@ async def test_what_the_nhs_cannot_know_is_never_asked(
 
 
 async def test_without_facts_no_one_is_asked(own: PatientRegistry, simulator: NhsSimulator) -> None:
-    finding = await own.verify(IdentityClaim(nhs_number="9693632109"))
+    finding = await own.verify(IdentityClaim(number="9693632109"))
     assert finding.outcome is VerificationOutcome.INSUFFICIENT
     assert simulator.tokens.issued_count == 0
 

@@ -14,11 +14,10 @@ import pytest
 
 from govid.bus import SystemClock
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim
 from govid.gateway.settings import load_from_environment
 from govid.hmrc.clients.factory import build_clients as hmrc_ports
-from govid.hmrc.clients.interfaces import IdentityClaim as NinoClaim
 from govid.nhs.clients.factory import build_clients as nhs_ports
-from govid.nhs.clients.interfaces import IdentityClaim as PatientClaim
 from tests.integration.cli.processes import GOVID, environment
 
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
@@ -59,8 +58,8 @@ async def test_another_govid_finds_both_by_what_is_printed(
         hmrc_ports(settings.hmrc, SystemClock(), None),
     )
     patient, taxpayer = await asyncio.gather(
-        nhs.registry.verify(PatientClaim(nhs_number="9693632109", facts=GARTON)),
-        hmrc.verifier.verify(NinoClaim(nino="AA000003D", facts=JIM)),
+        nhs.registry.verify(IdentityClaim(number="9693632109", facts=GARTON)),
+        hmrc.verifier.verify(IdentityClaim(number="AA000003D", facts=JIM)),
     )
     await asyncio.gather(*(stop() for stop in (*nhs.stops, *hmrc.stops)))
     assert (patient.outcome, taxpayer.outcome) == ("match", "match")

@@ -8,22 +8,19 @@ from collections.abc import Mapping
 
 from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.hmrc.clients.interfaces import (
-    Evidence,
+from govid.bus.shared.verification import (
+    FORMAT_EVIDENCE,
     IdentityClaim,
-    NinoVerifier,
     VerificationFinding,
     VerificationOutcome,
 )
+from govid.hmrc.clients.interfaces import NinoVerifier
 
 _EXCEPTIONS: Mapping[str, VerificationOutcome] = {
     "ST281614D": VerificationOutcome.MISMATCH,
     "ZX000056A": VerificationOutcome.DECEASED,
 }
 """Published test numbers: one that HMRC only handles manually, one of a person who has died."""
-
-FORMAT_EVIDENCE = Evidence(method="form", strength=1, validity=1)
-"""The weakest evidence: the number is well-formed."""
 
 
 class LocalNinoVerifier:
@@ -32,7 +29,9 @@ class LocalNinoVerifier:
     async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Verify the format of the number; the claimed facts are ignored."""
         try:
-            nino = normalise_identifier(IdentifierType.NIN, claim.nino, accept_prototype_nhs=False)
+            nino = normalise_identifier(
+                IdentifierType.NIN, claim.number, accept_prototype_nhs=False
+            )
         except ValueError:
             return VerificationFinding(
                 outcome=VerificationOutcome.MISMATCH, evidence=FORMAT_EVIDENCE

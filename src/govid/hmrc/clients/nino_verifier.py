@@ -21,6 +21,12 @@ from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import ClaimedFacts, normalise_identifier
 from govid.bus.shared.names import first_given_name, hmrc_spellings
 from govid.bus.shared.privacy import RedactedStruct
+from govid.bus.shared.verification import (
+    Evidence,
+    IdentityClaim,
+    VerificationFinding,
+    VerificationOutcome,
+)
 from govid.bus.upstream import (
     AuthorisedClient,
     CredentialsRejected,
@@ -32,12 +38,6 @@ from govid.bus.upstream import (
     UpstreamResponse,
 )
 from govid.hmrc.clients.errors import HmrcErrorBody, check_access, is_token_refusal
-from govid.hmrc.clients.interfaces import (
-    Evidence,
-    IdentityClaim,
-    VerificationFinding,
-    VerificationOutcome,
-)
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +256,9 @@ class RemoteNinoVerifier:
         if claim.facts is None:
             return VerificationFinding(outcome=VerificationOutcome.INSUFFICIENT)
         try:
-            nino = normalise_identifier(IdentifierType.NIN, claim.nino, accept_prototype_nhs=False)
+            nino = normalise_identifier(
+                IdentifierType.NIN, claim.number, accept_prototype_nhs=False
+            )
         except ValueError:
             return self._finding_without_match(VerificationOutcome.MISMATCH)
         try:

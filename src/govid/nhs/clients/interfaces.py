@@ -5,50 +5,12 @@ Their value types are here too. The other files of this package implement them.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any, Protocol
 
-import msgspec
-
 from govid.bus.events import AppointmentRequested
-from govid.bus.shared.identifiers import ClaimedFacts
 from govid.bus.shared.privacy import RedactedStruct
+from govid.bus.shared.verification import IdentityClaim, VerificationFinding
 from govid.nhs.slots import AppointmentDecision, AppointmentStatus, FreeSlot
-
-
-class VerificationOutcome(StrEnum):
-    """Outcome of a verification.
-
-    The first five are results, and each uses one of the account's attempts. To the account holder
-    all of them but the first look the same. The others are no results: the claim has too few
-    facts, the registry is unavailable, or it rejects govid's credentials.
-    """
-
-    MATCH = "match"
-    MISMATCH = "mismatch"
-    DECEASED = "deceased"
-    RESTRICTED = "restricted"
-    INCOMPLETE = "incomplete"
-    INSUFFICIENT = "insufficient"
-    UNAVAILABLE = "unavailable"
-    CREDENTIALS_REJECTED = "credentials_rejected"
-
-    @property
-    def is_answer(self) -> bool:
-        """Whether the registry has decided about the claim."""
-        return self not in {
-            VerificationOutcome.INSUFFICIENT,
-            VerificationOutcome.UNAVAILABLE,
-            VerificationOutcome.CREDENTIALS_REJECTED,
-        }
-
-
-class IdentityClaim(RedactedStruct, frozen=True, kw_only=True):
-    """An NHS number that an account holder claims, with the claimed facts."""
-
-    nhs_number: str
-    facts: ClaimedFacts | None = None
-    correlation_id: str | None = None
 
 
 class RegisteredPatient(RedactedStruct, frozen=True, kw_only=True):
@@ -59,32 +21,16 @@ class RegisteredPatient(RedactedStruct, frozen=True, kw_only=True):
     birth_date: date | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Evidence for an outcome, without personal data.
-
-    `strength` and `validity` are scores from 0 to 4 (Good Practice Guide 45). `transaction` is the
-    registry's own id of the request. A contra-indicator is a reason for doubt.
-    """
-
-    method: str
-    strength: int
-    validity: int
-    transaction: str | None = None
-    contra_indicators: tuple[str, ...] = ()
-
-
-class VerificationFinding(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryFinding(VerificationFinding, frozen=True, kw_only=True):
     """Result of the registry. `patient` is set only if the claim was matched."""
 
-    outcome: VerificationOutcome
-    evidence: Evidence | None = None
     patient: RegisteredPatient | None = None
 
 
 class PatientRegistry(Protocol):
     """Registry of patients. Expected failures are outcomes and not exceptions."""
 
-    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
+    async def verify(self, claim: IdentityClaim) -> RegistryFinding:
         """Verify that the claimed number belongs to the claimant."""
 
 

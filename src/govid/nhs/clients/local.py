@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from govid.bus import Clock, Outage
 from govid.bus.events import AppointmentRequested, IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.clients.interfaces import (
-    Evidence,
+from govid.bus.shared.verification import (
+    FORMAT_EVIDENCE,
     IdentityClaim,
-    PatientRegistry,
-    RegisteredPatient,
-    VerificationFinding,
     VerificationOutcome,
 )
+from govid.nhs.clients.interfaces import PatientRegistry, RegisteredPatient, RegistryFinding
 from govid.nhs.slots import AppointmentDecision, AppointmentStatus, format_uk_time
 
 _EXCEPTIONS: Mapping[str, VerificationOutcome] = {
@@ -28,9 +26,6 @@ _EXCEPTIONS: Mapping[str, VerificationOutcome] = {
     "9000000009": VerificationOutcome.DECEASED,
 }
 """Published test patients: not found, not found, invalidated, formally deceased."""
-
-FORMAT_EVIDENCE = Evidence(method="form", strength=1, validity=1)
-"""Weakest evidence: the number is well-formed."""
 
 _NAMES: Mapping[str, str] = {
     "9693632109": "Bill Garton",
@@ -51,20 +46,18 @@ class LocalPatientRegistry:
         """Accept the prototype's form too, with *prototype_form*."""
         self._accept_prototype_nhs = accept_prototype_nhs
 
-    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
+    async def verify(self, claim: IdentityClaim) -> RegistryFinding:
         """Decide by the form of the number; facts are ignored."""
         try:
             number = normalise_identifier(
                 IdentifierType.NHS,
-                claim.nhs_number,
+                claim.number,
                 accept_prototype_nhs=self._accept_prototype_nhs,
             )
         except ValueError:
-            return VerificationFinding(
-                outcome=VerificationOutcome.MISMATCH, evidence=FORMAT_EVIDENCE
-            )
+            return RegistryFinding(outcome=VerificationOutcome.MISMATCH, evidence=FORMAT_EVIDENCE)
         name = _NAMES.get(number)
-        return VerificationFinding(
+        return RegistryFinding(
             outcome=_EXCEPTIONS.get(number, VerificationOutcome.MATCH),
             evidence=FORMAT_EVIDENCE,
             patient=None if name is None else RegisteredPatient(nhs_number=number, name=name),
@@ -83,9 +76,9 @@ class FormatOnlyVerifier:
         self._registry = registry
         self._by_format = by_format
 
-    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
+    async def verify(self, claim: IdentityClaim) -> RegistryFinding:
         """Match a claim with facts; check any other by the form of its number."""
-        if claim.facts is None or claim.nhs_number[:1].isalpha():
+        if claim.facts is None or claim.number[:1].isalpha():
             return await self._by_format.verify(claim)
         return await self._registry.verify(claim)
 
@@ -115,9 +108,9 @@ class LocalAppointmentProvider:
 class DisabledPatientRegistry:
     """Registry that is always unavailable."""
 
-    async def verify(self, claim: IdentityClaim) -> VerificationFinding:  # noqa: ARG002 - the interface's
+    async def verify(self, claim: IdentityClaim) -> RegistryFinding:  # noqa: ARG002 - the interface's
         """Return unavailable."""
-        return VerificationFinding(outcome=VerificationOutcome.UNAVAILABLE)
+        return RegistryFinding(outcome=VerificationOutcome.UNAVAILABLE)
 
 
 class DisabledAppointmentProvider:

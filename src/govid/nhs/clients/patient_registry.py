@@ -9,15 +9,10 @@ from datetime import date
 from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import ClaimedFacts, normalise_identifier
 from govid.bus.shared.names import is_same_given_name, is_same_name
+from govid.bus.shared.verification import Evidence, IdentityClaim, VerificationOutcome
 from govid.bus.upstream import CredentialsRejected, UpstreamFailure
 from govid.nhs.clients.fhir_resources import DEATH_STATUS_REMOVED, HumanName, PatientResource
-from govid.nhs.clients.interfaces import (
-    Evidence,
-    IdentityClaim,
-    RegisteredPatient,
-    VerificationFinding,
-    VerificationOutcome,
-)
+from govid.nhs.clients.interfaces import RegisteredPatient, RegistryFinding
 from govid.nhs.clients.pds import PatientNotFound, PdsClient, RecordInvalidated
 
 log = logging.getLogger(__name__)
@@ -78,13 +73,13 @@ class PdsPatientRegistry:
         """Read records by *pds*."""
         self._pds = pds
 
-    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
+    async def verify(self, claim: IdentityClaim) -> RegistryFinding:
         """Verify the claimed number. A claim without facts is insufficient and sends no request."""
         if claim.facts is None:
-            return VerificationFinding(outcome=VerificationOutcome.INSUFFICIENT)
+            return RegistryFinding(outcome=VerificationOutcome.INSUFFICIENT)
         try:
             number = normalise_identifier(
-                IdentifierType.NHS, claim.nhs_number, accept_prototype_nhs=False
+                IdentifierType.NHS, claim.number, accept_prototype_nhs=False
             )
         except ValueError:
             # This includes the prototype's form, which the NHS does not know.
@@ -108,7 +103,7 @@ class PdsPatientRegistry:
 
 def _assess(
     facts: ClaimedFacts, record: PatientResource, request_id: str | None
-) -> VerificationFinding:
+) -> RegistryFinding:
     """Assess what *record* proves about a claim with *facts*."""
     if record.is_restricted:
         return _finding_without_match(VerificationOutcome.RESTRICTED, request_id)
@@ -121,7 +116,7 @@ def _assess(
         return _finding_without_match(VerificationOutcome.DECEASED, request_id)
     name = record.usual_name
     names = [*(one for one in name.given if one), name.family or ""] if name else []
-    return VerificationFinding(
+    return RegistryFinding(
         outcome=VerificationOutcome.MATCH,
         evidence=Evidence(
             method=READ_METHOD,
@@ -145,13 +140,13 @@ def _contra_indicators(record: PatientResource) -> tuple[str, ...]:
 
 def _finding_without_match(
     outcome: VerificationOutcome, request_id: str | None = None
-) -> VerificationFinding:
+) -> RegistryFinding:
     evidence = Evidence(method=READ_METHOD, strength=0, validity=0, transaction=request_id)
-    return VerificationFinding(outcome=outcome, evidence=evidence)
+    return RegistryFinding(outcome=outcome, evidence=evidence)
 
 
-def _finding_after_failure(failure: UpstreamFailure) -> VerificationFinding:
+def _finding_after_failure(failure: UpstreamFailure) -> RegistryFinding:
     if isinstance(failure, CredentialsRejected):
         log.error("department.credentials_rejected", extra={"department": "nhs"})
-        return VerificationFinding(outcome=VerificationOutcome.CREDENTIALS_REJECTED)
-    return VerificationFinding(outcome=VerificationOutcome.UNAVAILABLE)
+        return RegistryFinding(outcome=VerificationOutcome.CREDENTIALS_REJECTED)
+    return RegistryFinding(outcome=VerificationOutcome.UNAVAILABLE)

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from govid.bus.shared.identifiers import ClaimedFacts
-from govid.hmrc.clients.interfaces import IdentityClaim, VerificationOutcome
+from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.hmrc.clients.local import DisabledNinoVerifier, FormatOnlyVerifier, LocalNinoVerifier
 
 FACTS = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
@@ -31,12 +31,12 @@ def verifier() -> FormatOnlyVerifier:
 async def test_without_facts_the_form_decides(
     verifier: FormatOnlyVerifier, nino: str, outcome: VerificationOutcome
 ) -> None:
-    finding = await verifier.verify(IdentityClaim(nino=nino))
+    finding = await verifier.verify(IdentityClaim(number=nino))
     assert finding.outcome is outcome
     assert finding.evidence is not None
     assert finding.evidence.method == "form"
 
 
 async def test_with_facts_hmrc_is_asked(verifier: FormatOnlyVerifier) -> None:
-    finding = await verifier.verify(IdentityClaim(nino="AB123456C", facts=FACTS))
+    finding = await verifier.verify(IdentityClaim(number="AB123456C", facts=FACTS))
     assert finding.outcome is VerificationOutcome.UNAVAILABLE

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from govid.bus.shared.identifiers import ClaimedFacts
-from govid.nhs.clients.interfaces import IdentityClaim, VerificationOutcome
+from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.nhs.clients.local import (
     DisabledPatientRegistry,
     FormatOnlyVerifier,
@@ -38,19 +38,19 @@ def registry() -> FormatOnlyVerifier:
 async def test_without_facts_the_form_decides(
     registry: FormatOnlyVerifier, number: str, outcome: VerificationOutcome
 ) -> None:
-    finding = await registry.verify(IdentityClaim(nhs_number=number))
+    finding = await registry.verify(IdentityClaim(number=number))
     assert finding.outcome is outcome
     assert finding.evidence is not None
     assert finding.evidence.method == "form"
 
 
 async def test_with_facts_the_registry_is_asked(registry: FormatOnlyVerifier) -> None:
-    finding = await registry.verify(IdentityClaim(nhs_number="9693632109", facts=FACTS))
+    finding = await registry.verify(IdentityClaim(number="9693632109", facts=FACTS))
     assert finding.outcome is VerificationOutcome.UNAVAILABLE
 
 
 async def test_the_form_of_the_prototype_is_known_to_no_registry(
     registry: FormatOnlyVerifier,
 ) -> None:
-    finding = await registry.verify(IdentityClaim(nhs_number="NHS123456789", facts=FACTS))
+    finding = await registry.verify(IdentityClaim(number="NHS123456789", facts=FACTS))
     assert finding.outcome is VerificationOutcome.MATCH
