@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
+    from govid.bus.shared.assurance import IdentityAssurance
     from govid.hmrc.data_rights import DataExportSource
     from govid.hmrc.module import build
     from govid.hmrc.repository.consents import encrypted_columns
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
         SIMULATOR_PAGES_PATH,
         HmrcQuotas,
         HmrcSettings,
-        IdentityAssurance,
         MatchingContract,
     )
     from govid.hmrc.simulator import SCOPE, HmrcSimulator

@@ -30,10 +30,10 @@ from govid.bus import (
     rerun_on_conflict,
 )
 from govid.bus.events import TaxConsentGranted, TaxConsentLapsed, TaxConsentWithdrawn
+from govid.bus.shared.assurance import AccountIsBlocked, IdentityAssurance, require_assurance
 from govid.bus.shared.privacy import RedactedStruct
 from govid.hmrc.clients.interfaces import ConsentClient, InvalidConsentCode, ReconsentRequired
 from govid.hmrc.errors import (
-    AccountIsBlocked,
     ConsentCodeRefused,
     ConsentExpired,
     ConsentNeeded,
@@ -44,18 +44,6 @@ from govid.hmrc.errors import (
 )
 from govid.hmrc.repository import ConsentRepository, ConsentRequestRepository, ConsentTokens
 from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
-from govid.hmrc.settings import IdentityAssurance
-
-
-def require_assurance(principal: Principal, least: IdentityAssurance) -> None:
-    """Check that *principal* has the identity assurance *least*. P0, P1 and P2 sort as text.
-
-    Raises:
-        StepUpRequired: the assurance is too low.
-    """
-    if principal.assurance < least:
-        raise StepUpRequired
-
 
 WAIT_SECONDS = 12.0
 """How long to wait for another task's renewal: a call to HMRC takes ten seconds at most."""
@@ -222,7 +210,7 @@ class TaxConsentService:
             GovidError: HMRC is not connected, the account may not consent, or its quota is reached.
         """
         client = self._require_client()
-        require_assurance(principal, self._required_assurance)
+        require_assurance(principal, self._required_assurance, StepUpRequired)
         state = secrets.token_urlsafe(STATE_BYTES)
         verifier = secrets.token_urlsafe(VERIFIER_BYTES)
         async with self._uow.begin(context) as tx:
@@ -255,7 +243,7 @@ class TaxConsentService:
             GovidError: this account has not started it, or HMRC refuses the code or is unavailable.
         """
         client = self._require_client()
-        require_assurance(principal, self._required_assurance)
+        require_assurance(principal, self._required_assurance, StepUpRequired)
         account_id = principal.account_id
         async with self._uow.begin(context) as tx:
             verifier = await self._requests.consume(tx, account_id, request.state)

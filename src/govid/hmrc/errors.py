@@ -3,13 +3,6 @@
 from govid.bus import ErrorKind, GovidError
 
 
-class AccountIsBlocked(GovidError):
-    """Account is blocked."""
-
-    code = "account-blocked"
-    kind = ErrorKind.FORBIDDEN
-
-
 class StepUpRequired(GovidError):
     """Tax records require a verified account. Please verify your identity first."""
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from govid.bus.shared.assurance import IdentityAssurance
 from govid.bus.shared.privacy import RedactedStruct
 
 MatchingContract = Literal["pdv", "individuals-2", "individuals-1"]
@@ -11,9 +12,6 @@ MatchingContract = Literal["pdv", "individuals-2", "individuals-1"]
 
 ClientKind = Literal["remote", "simulator", "off"]
 """The kind of HMRC that a client connects to."""
-
-IdentityAssurance = Literal["P1", "P2"]
-"""Identity assurance: P1 by an identifier, P2 by name and date of birth as well."""
 
 SIMULATOR_PAGES_PATH = "/dev/hmrc"
 """The path of the web pages of an HMRC that is simulated in this process."""

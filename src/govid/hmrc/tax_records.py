@@ -20,6 +20,7 @@ from govid.bus import (
     UnitOfWork,
     rerun_on_conflict,
 )
+from govid.bus.shared.assurance import AccountIsBlocked, IdentityAssurance, require_assurance
 from govid.hmrc.clients.interfaces import (
     AccessTokenRefused,
     DataNotFound,
@@ -31,19 +32,18 @@ from govid.hmrc.clients.interfaces import (
     TaxRecordRequest,
     TaxYearSummary,
 )
-from govid.hmrc.consent import ActiveConsentTokens, ConsentTokenProvider, require_assurance
+from govid.hmrc.consent import ActiveConsentTokens, ConsentTokenProvider
 from govid.hmrc.errors import (
-    AccountIsBlocked,
     ConsentExpired,
     HmrcUnavailable,
     NoTaxData,
     ReferenceRefused,
+    StepUpRequired,
     TaxRecordNotFound,
     TaxRecordsDisabled,
 )
 from govid.hmrc.repository import TaxRecordRepository
 from govid.hmrc.schemas import FileTaxRecord, TaxAccountView, TaxRecordView, TaxSummaryView
-from govid.hmrc.settings import IdentityAssurance
 from govid.hmrc.tax_values import TaxYear
 from govid.hmrc.tax_views import account_view, summary_view
 
@@ -206,7 +206,7 @@ class TaxRecordReader:
         """Run *ask* for the citizen if permitted, one request per account at a time."""
         if self._tax_records is None or self._token_provider is None:
             raise TaxRecordsDisabled
-        require_assurance(principal, self._required_assurance)
+        require_assurance(principal, self._required_assurance, StepUpRequired)
         async with self._account_locks.acquire(principal.account_id):
             return await self._fetch_with_tokens(
                 self._tax_records, self._token_provider, principal.account_id, context, fetch

@@ -23,10 +23,10 @@ from govid.bus import (
     rerun_on_conflict,
 )
 from govid.bus.events import AppointmentDecided, AppointmentRequested, IdentifierType
+from govid.bus.shared.assurance import AccountIsBlocked
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.eligibility import AccountQuotas, BookingEligibility
 from govid.nhs.errors import (
-    AccountIsBlocked,
     AppointmentHasChanged,
     AppointmentHasNoSlot,
     AppointmentIsOver,

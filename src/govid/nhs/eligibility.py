@@ -15,6 +15,7 @@ from govid.bus import (
     UnitOfWork,
 )
 from govid.bus.events import IdentifierType
+from govid.bus.shared.assurance import IdentityAssurance, require_assurance
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.errors import NhsNumberNotYours, StepUpRequired
 from govid.nhs.models import Appointment, Patient
@@ -22,7 +23,7 @@ from govid.nhs.repository import PatientRepository
 from govid.nhs.settings import NhsQuotas
 from govid.nhs.slots import AppointmentStatus
 
-REQUIRED_ASSURANCE = "P1"
+REQUIRED_ASSURANCE: IdentityAssurance = "P1"
 
 
 class BookingEligibility:
@@ -43,9 +44,7 @@ class BookingEligibility:
         """
         if not self._own_number_only:
             return
-        # The string order of P0, P1 and P2 is the order of the levels.
-        if principal.assurance < REQUIRED_ASSURANCE:
-            raise StepUpRequired
+        require_assurance(principal, REQUIRED_ASSURANCE, StepUpRequired)
         if not await self.is_own_number(principal.account_id, number):
             raise NhsNumberNotYours
 

@@ -3,13 +3,6 @@
 from govid.bus import ErrorKind, GovidError
 
 
-class AccountIsBlocked(GovidError):
-    """Account is blocked."""
-
-    code = "account-blocked"
-    kind = ErrorKind.FORBIDDEN
-
-
 class StepUpRequired(GovidError):
     """Booking at a practice requires a verified NHS number. Please verify yours first."""
 

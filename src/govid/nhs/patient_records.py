@@ -12,9 +12,10 @@ from govid.bus import (
     rerun_on_conflict,
 )
 from govid.bus.events import IdentifierType, PatientRecordRefused
+from govid.bus.shared.assurance import AccountIsBlocked
 from govid.bus.shared.identifiers import VerifiedIdentifierLookup, normalise_identifier
 from govid.nhs.eligibility import AccountQuotas
-from govid.nhs.errors import AccountIsBlocked, NhsNumberVerifiedElsewhere, PatientRecordNotFound
+from govid.nhs.errors import NhsNumberVerifiedElsewhere, PatientRecordNotFound
 from govid.nhs.repository import PatientRepository
 from govid.nhs.schemas import FilePatient, PatientView
 

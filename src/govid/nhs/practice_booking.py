@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from govid.bus import Clock, InvalidRequest, Outage, Principal
+from govid.bus.shared.assurance import IdentityAssurance, require_assurance
 from govid.bus.shared.plain_text import replace_control_characters
 from govid.nhs.clients.interfaces import (
     BookingOrder,
@@ -189,7 +190,7 @@ CACHE_SECONDS = 10.0
 """How long the free slots of one practice and day are cached."""
 REFRESH_AFTER_SECONDS = 1.0
 """Age from which the cache is refreshed if it lacks a chosen slot."""
-REQUIRED_ASSURANCE = "P1"
+REQUIRED_ASSURANCE: IdentityAssurance = "P1"
 
 
 class SlotAvailability:
@@ -235,9 +236,7 @@ class SlotAvailability:
             GovidError: no practice offers *specialty*, or it cannot be reached.
         """
         name, service = self.find_practice(specialty, place="query")
-        # The string order of P0, P1 and P2 is the order of the levels.
-        if principal.assurance < REQUIRED_ASSURANCE:
-            raise StepUpRequired
+        require_assurance(principal, REQUIRED_ASSURANCE, StepUpRequired)
         slots = await self._fetch_cached(service, day)
         held = await self._holds.find_held(service, [one.id for one in slots])
         return [
