@@ -16,7 +16,7 @@ from govid.bus.upstream import (
     in_process_transport,
 )
 from govid.nhs.clients.factory import SIMULATED_PRACTICES, NhsConnection
-from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
+from govid.nhs.clients.oauth import SigningCredentials, build_token_client
 from govid.nhs.simulator import BASE_URL, NhsSimulator
 from tests.departments.nhs.recording_transport import RecordingTransport
 from tests.departments.nhs.test_patient_registry import facts
@@ -62,7 +62,7 @@ def credentials(simulator: NhsSimulator) -> SigningCredentials:
 
 @pytest.fixture
 def tokens(department: Department, credentials: SigningCredentials, seconds: Seconds) -> TokenCache:
-    token_client = SignedJwtTokenClient(
+    token_client = build_token_client(
         department.create_client("oauth", BASE_URL, QUICK), credentials, SystemClock()
     )
     return token_client.build_cache(seconds)

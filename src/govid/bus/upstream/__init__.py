@@ -6,7 +6,7 @@ which is an `Outage`: a handler that meets it spends no attempt. Not inside: the
 response, which the module decides.
 """
 
-from govid.bus.upstream.client import AuthorisedClient, RequestLimiter, UpstreamClient, rate_limited
+from govid.bus.upstream.client import RequestLimiter, UpstreamClient, rate_limited
 from govid.bus.upstream.department import Department, in_process_transport
 from govid.bus.upstream.models import (
     CredentialsRejected,
@@ -24,7 +24,13 @@ from govid.bus.upstream.resilience import (
     RequestPolicy,
     UpstreamMetrics,
 )
-from govid.bus.upstream.tokens import BearerToken, TokenCache
+from govid.bus.upstream.tokens import (
+    AuthorisedClient,
+    BearerToken,
+    TokenCache,
+    TokenClient,
+    build_token_request,
+)
 
 __all__ = [
     "AuthorisedClient",
@@ -36,6 +42,7 @@ __all__ = [
     "RequestLimiter",
     "RequestPolicy",
     "TokenCache",
+    "TokenClient",
     "UnexpectedSimulator",
     "UnusableResponse",
     "UpstreamClient",
@@ -45,6 +52,7 @@ __all__ = [
     "UpstreamRequest",
     "UpstreamResponse",
     "UpstreamUnavailable",
+    "build_token_request",
     "in_process_transport",
     "rate_limited",
 ]

@@ -1,4 +1,4 @@
-"""Calls one API of a department: deadline, rate limit, retries, circuit breaker, access token."""
+"""Calls one API of a department: deadline, rate limit, retries and circuit breaker."""
 
 import asyncio
 import logging
@@ -10,10 +10,8 @@ from typing import NoReturn
 
 import httpx
 from aiolimiter import AsyncLimiter
-from msgspec import structs
 
 from govid.bus.upstream.models import (
-    CredentialsRejected,
     UnexpectedSimulator,
     UnusableResponse,
     UpstreamFailure,
@@ -31,7 +29,6 @@ from govid.bus.upstream.resilience import (
     parse_retry_after,
     retry_loop,
 )
-from govid.bus.upstream.tokens import TokenCache
 
 log = logging.getLogger(__name__)
 
@@ -267,44 +264,3 @@ def _upstream_id(response: UpstreamResponse) -> str | None:
         if value := response.headers.get(name):
             return value[:64]
     return None
-
-
-class AuthorisedClient:
-    """Client of one API that adds an access token to each request."""
-
-    def __init__(
-        self,
-        client: UpstreamClient,
-        tokens: TokenCache,
-        is_token_refusal: Callable[[UpstreamResponse], bool],
-    ) -> None:
-        """Call *client* with *tokens*; *is_token_refusal* recognises a refused token.
-
-        Not every 401 does: a department may also answer 401 about a person.
-        """
-        self.client = client
-        self._tokens = tokens
-        self._is_token_refusal = is_token_refusal
-
-    async def request(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Send *request* with a token; send it again with a new token if the first is refused.
-
-        Raises:
-            CredentialsRejected: the new token is refused as well; the breaker is open now.
-            UpstreamFailure: there is no response, or no token.
-        """
-        response = await self._send_with_token(await self._tokens.get(), request)
-        if not self._is_token_refusal(response):
-            return response
-        response = await self._send_with_token(await self._tokens.get(), request)
-        if not self._is_token_refusal(response):
-            return response
-        self.client.breaker.trip()
-        raise CredentialsRejected(response.department, "token refused")
-
-    async def _send_with_token(self, token: str, request: UpstreamRequest) -> UpstreamResponse:
-        headers = {**request.headers, "Authorization": f"Bearer {token}"}
-        response = await self.client.request(structs.replace(request, headers=headers))
-        if self._is_token_refusal(response):
-            self._tokens.evict(token)
-        return response

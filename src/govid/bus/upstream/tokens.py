@@ -1,11 +1,23 @@
-"""Caches OAuth access tokens, and renews each before it expires with a single request."""
+"""OAuth access tokens: requests, caches and renews them, and adds them to requests.
+
+A department supplies the form of its token request and the parser of the response.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlencode
+
+from msgspec import structs
 
 from govid.bus.shared.privacy import RedactedStruct
-from govid.bus.upstream.models import UpstreamFailure
+from govid.bus.upstream.client import UpstreamClient
+from govid.bus.upstream.models import (
+    CredentialsRejected,
+    UpstreamFailure,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 
 RENEWAL_SHARE = 0.8
 """The part of a token's lifetime after which it is renewed."""
@@ -82,3 +94,97 @@ class TokenCache:
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at
+
+
+class TokenClient:
+    """Requests access tokens for govid itself (OAuth client credentials)."""
+
+    def __init__(
+        self,
+        api: UpstreamClient,
+        path: str,
+        build_form: Callable[[], Mapping[str, str]],
+        parse_token: Callable[[UpstreamResponse], BearerToken],
+    ) -> None:
+        """Send a new form to *path* of *api* for each attempt; parse a successful response."""
+        self._api = api
+        self._path = path
+        self._build_form = build_form
+        self._parse_token = parse_token
+
+    def build_cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
+        """Return a token cache that is filled by this client; *clock* is monotonic, in seconds."""
+        return TokenCache(self._fetch, clock)
+
+    async def _fetch(self) -> BearerToken:
+        response = await self._api.request(self._build_request)
+        if not response.is_success:
+            # A refusal always concerns govid's own credentials, never a person.
+            self._api.breaker.trip()
+            raise CredentialsRejected(response.department, "credentials refused")
+        return self._parse_token(response)
+
+    def _build_request(self) -> UpstreamRequest:
+        return build_token_request("token.get", self._path, self._build_form(), repeatable=True)
+
+
+def build_token_request(
+    operation: str,
+    path: str,
+    form: Mapping[str, str],
+    *,
+    repeatable: bool = False,
+    correlation_id: str | None = None,
+) -> UpstreamRequest:
+    """Return the request that sends *form* to the token endpoint at *path*."""
+    return UpstreamRequest(
+        operation=operation,
+        method="POST",
+        route=path,
+        path=path,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=urlencode(form).encode(),
+        repeatable=repeatable,
+        correlation_id=correlation_id,
+    )
+
+
+class AuthorisedClient:
+    """Client of one API that adds an access token to each request."""
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        tokens: TokenCache,
+        is_token_refusal: Callable[[UpstreamResponse], bool],
+    ) -> None:
+        """Call *client* with *tokens*; *is_token_refusal* recognises a refused token.
+
+        Not every 401 does: a department may also answer 401 about a person.
+        """
+        self.client = client
+        self._tokens = tokens
+        self._is_token_refusal = is_token_refusal
+
+    async def request(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send *request* with a token; send it again with a new token if the first is refused.
+
+        Raises:
+            CredentialsRejected: the new token is refused as well; the breaker is open now.
+            UpstreamFailure: there is no response, or no token.
+        """
+        response = await self._send_with_token(await self._tokens.get(), request)
+        if not self._is_token_refusal(response):
+            return response
+        response = await self._send_with_token(await self._tokens.get(), request)
+        if not self._is_token_refusal(response):
+            return response
+        self.client.breaker.trip()
+        raise CredentialsRejected(response.department, "token refused")
+
+    async def _send_with_token(self, token: str, request: UpstreamRequest) -> UpstreamResponse:
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+        response = await self.client.request(structs.replace(request, headers=headers))
+        if self._is_token_refusal(response):
+            self._tokens.evict(token)
+        return response

@@ -23,7 +23,7 @@ from govid.hmrc.clients.nino_verifier import (
     PersonMatcher,
     RemoteNinoVerifier,
 )
-from govid.hmrc.clients.oauth import ClientCredentials, RemoteConsentClient, TokenClient
+from govid.hmrc.clients.oauth import ClientCredentials, RemoteConsentClient, build_token_client
 from govid.hmrc.clients.tax_apis import (
     AnnualSummaryClient,
     LiabilitiesClient,
@@ -52,7 +52,7 @@ def build_verifier(
     """Return a verifier that calls the API of *contract* at *base_url* through *department*."""
     limiter = limiter or rate_limited(policy.per_second)
     policy = structs.replace(policy, per_second=None)
-    tokens = TokenClient(
+    tokens = build_token_client(
         department.create_client("oauth", base_url, policy, limiter), credentials
     ).build_cache()
     matcher: PersonMatcher

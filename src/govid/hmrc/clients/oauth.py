@@ -5,7 +5,6 @@ RFC 7636.
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -16,11 +15,11 @@ from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import (
     BearerToken,
     CredentialsRejected,
-    TokenCache,
+    TokenClient,
     UnusableResponse,
     UpstreamClient,
-    UpstreamRequest,
     UpstreamResponse,
+    build_token_request,
 )
 from govid.hmrc.clients.interfaces import GrantedTokens, InvalidConsentCode, ReconsentRequired
 
@@ -44,43 +43,22 @@ class _ClientToken(RedactedStruct, frozen=True, kw_only=True):
     """Seconds, as a number."""
 
 
-class TokenClient:
-    """Requests access tokens by client credentials, which HMRC accepts in the form only."""
+def build_token_client(api: UpstreamClient, credentials: ClientCredentials) -> TokenClient:
+    """Return a client that sends *credentials* in the form, which is the only way HMRC accepts."""
+    return TokenClient(api, TOKEN_PATH, lambda: _build_form(credentials), _parse_token)
 
-    def __init__(self, api: UpstreamClient, credentials: ClientCredentials) -> None:
-        """Call *api* with *credentials*."""
-        self._api = api
-        self._credentials = credentials
 
-    def build_cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
-        """Return a token cache filled by this client; *clock* is monotonic, in seconds."""
-        return TokenCache(self._fetch, clock)
+def _build_form(credentials: ClientCredentials) -> Mapping[str, str]:
+    form = _grant_form(credentials, "client_credentials")
+    return {**form, "scope": credentials.scope} if credentials.scope else form
 
-    async def _fetch(self) -> BearerToken:
-        response = await self._api.request(self._build_request)
-        if not response.is_success:
-            # Every refusal here is about govid itself, because no citizen is involved.
-            self._api.breaker.trip()
-            raise CredentialsRejected(response.department, "credentials refused")
-        return _parse_token(response)
 
-    def _build_request(self) -> UpstreamRequest:
-        form = {
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret(),
-            "grant_type": "client_credentials",
-        }
-        if self._credentials.scope:
-            form["scope"] = self._credentials.scope
-        return UpstreamRequest(
-            operation="token.get",
-            method="POST",
-            route=TOKEN_PATH,
-            path=TOKEN_PATH,
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(form).encode(),
-            repeatable=True,
-        )
+def _grant_form(credentials: ClientCredentials, grant_type: str) -> Mapping[str, str]:
+    return {
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret(),
+        "grant_type": grant_type,
+    }
 
 
 def _parse_token(response: UpstreamResponse) -> BearerToken:
@@ -172,21 +150,9 @@ class RemoteConsentClient:
         self, operation: str, kind: str, form: Mapping[str, str], correlation_id: str | None
     ) -> UpstreamResponse:
         """Send *form* once: a request that may have arrived has consumed the code or token."""
-        client = {
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret(),
-            "grant_type": kind,
-        }
+        form = {**_grant_form(self._credentials, kind), **form}
         return await self._api.request(
-            UpstreamRequest(
-                operation=operation,
-                method="POST",
-                route=TOKEN_PATH,
-                path=TOKEN_PATH,
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-                body=urlencode({**client, **form}).encode(),
-                correlation_id=correlation_id,
-            )
+            build_token_request(operation, TOKEN_PATH, form, correlation_id=correlation_id)
         )
 
     def _parse_granted(

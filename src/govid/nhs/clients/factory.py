@@ -28,7 +28,7 @@ from govid.nhs.clients.local import (
     LocalAppointmentProvider,
     LocalPatientRegistry,
 )
-from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
+from govid.nhs.clients.oauth import SigningCredentials, build_token_client
 from govid.nhs.clients.patient_registry import PdsPatientRegistry
 from govid.nhs.clients.pds import PdsClient
 from govid.nhs.settings import NhsSettings, Practice
@@ -64,8 +64,7 @@ class NhsConnection:
         self._limiter = rate_limited(policy.per_second)
         self._policy = structs.replace(policy, per_second=None)
         oauth = department.create_client("oauth", base_url, self._policy, self._limiter)
-        token_client = SignedJwtTokenClient(oauth, credentials, clock)
-        self._tokens = token_client.build_cache()
+        self._tokens = build_token_client(oauth, credentials, clock).build_cache()
 
     def build_patient_registry(self) -> PdsPatientRegistry:
         """Return the patient registry on PDS."""

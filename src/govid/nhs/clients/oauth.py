@@ -3,10 +3,8 @@
 Source: NHSDigital/identity-service-api, "application-restricted, signed JWT".
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from urllib.parse import urlencode
 from uuid import uuid4
 
 import jwt
@@ -15,10 +13,8 @@ from govid.bus import Clock
 from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.upstream import (
     BearerToken,
-    CredentialsRejected,
-    TokenCache,
+    TokenClient,
     UpstreamClient,
-    UpstreamRequest,
     UpstreamResponse,
 )
 
@@ -43,58 +39,37 @@ class _TokenResponse(RedactedStruct, frozen=True, kw_only=True):
     """The NHS sends a string; OAuth defines a number."""
 
 
-class SignedJwtTokenClient:
-    """Requests access tokens, each with a new assertion."""
-
-    def __init__(self, api: UpstreamClient, credentials: SigningCredentials, clock: Clock) -> None:
-        """Request tokens by *api* with *credentials*."""
-        self._api = api
-        self._credentials = credentials
-        self._clock = clock
-
-    def build_cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
-        """Return a token cache that fetches from here; *seconds* is its monotonic clock."""
-        return TokenCache(self._fetch, clock)
-
-    async def _fetch(self) -> BearerToken:
-        response = await self._api.request(self._build_request)
-        if not response.is_success:
-            # A refusal always concerns govid's own credentials, never a citizen.
-            self._api.breaker.trip()
-            raise CredentialsRejected(response.department, "assertion refused")
-        return _parse_token(response)
-
-    def _build_request(self) -> UpstreamRequest:
-        form = {
-            "grant_type": "client_credentials",
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": self._build_assertion(),
-        }
-        return UpstreamRequest(
-            operation="token.get",
-            method="POST",
-            route=_PATH,
-            path=_PATH,
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(form).encode(),
-            repeatable=True,
-        )
-
-    def _build_assertion(self) -> str:
-        expires = self._clock.now() + ASSERTION_LIFETIME
-        claims = {
-            "iss": self._credentials.client_id,
-            "sub": self._credentials.client_id,
-            "aud": f"{self._api.base_url}{_PATH}",
-            "jti": str(uuid4()),
-            "exp": int(expires.timestamp()),
-        }
-        headers = {"kid": self._credentials.kid}
-        return jwt.encode(claims, self._credentials.key(), algorithm=ALGORITHM, headers=headers)
+def build_token_client(
+    api: UpstreamClient, credentials: SigningCredentials, clock: Clock
+) -> TokenClient:
+    """Return a client that sends a new assertion of *credentials* with each token request."""
+    audience = f"{api.base_url}{_PATH}"
+    return TokenClient(api, _PATH, lambda: _build_form(credentials, audience, clock), _parse_token)
 
 
-def _parse_token(answer: UpstreamResponse) -> BearerToken:
-    token_response = answer.decode(_TokenResponse)
+def _build_form(credentials: SigningCredentials, audience: str, clock: Clock) -> Mapping[str, str]:
+    return {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": _build_assertion(credentials, audience, clock),
+    }
+
+
+def _build_assertion(credentials: SigningCredentials, audience: str, clock: Clock) -> str:
+    expires = clock.now() + ASSERTION_LIFETIME
+    claims = {
+        "iss": credentials.client_id,
+        "sub": credentials.client_id,
+        "aud": audience,
+        "jti": str(uuid4()),
+        "exp": int(expires.timestamp()),
+    }
+    headers = {"kid": credentials.kid}
+    return jwt.encode(claims, credentials.key(), algorithm=ALGORITHM, headers=headers)
+
+
+def _parse_token(response: UpstreamResponse) -> BearerToken:
+    token_response = response.decode(_TokenResponse)
     try:
         life_seconds = float(token_response.expires_in)
     except ValueError:

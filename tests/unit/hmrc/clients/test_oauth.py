@@ -5,8 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from govid.bus.upstream import CredentialsRejected, Department, RequestPolicy, in_process_transport
-from govid.hmrc.clients.oauth import ClientCredentials, TokenClient
+from govid.bus.upstream import (
+    CredentialsRejected,
+    Department,
+    RequestPolicy,
+    TokenClient,
+    in_process_transport,
+)
+from govid.hmrc.clients.oauth import ClientCredentials, build_token_client
 from govid.hmrc.simulator import BASE_URL, HmrcSimulator
 
 
@@ -31,7 +37,7 @@ async def token_client(simulator: HmrcSimulator) -> AsyncIterator[TokenClient]:
     credentials = ClientCredentials(
         client_id=simulator.client_id, client_secret=lambda: simulator.client_secret
     )
-    yield TokenClient(department.create_client("oauth", BASE_URL), credentials)
+    yield build_token_client(department.create_client("oauth", BASE_URL), credentials)
     await department.close()
 
 
@@ -55,7 +61,7 @@ async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_i
     department.on_recovery(reported.append)
     credentials = ClientCredentials(client_id=simulator.client_id, client_secret=lambda: "another")
     api = department.create_client("oauth", BASE_URL, RequestPolicy(open_seconds=0))
-    tokens = TokenClient(api, credentials).build_cache()
+    tokens = build_token_client(api, credentials).build_cache()
     with pytest.raises(CredentialsRejected):
         await tokens.get()
     with pytest.raises(CredentialsRejected):

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from govid.bus import SystemClock
 from govid.bus.upstream import Department, in_process_transport
-from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
+from govid.nhs.clients.oauth import SigningCredentials, build_token_client
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ async def test_a_life_is_read_as_a_string_and_as_a_number(
 ) -> None:
     endpoint, seconds = Granting(life, kind), Seconds()
     department = Department("nhs", transport=in_process_transport(endpoint))
-    token_client = SignedJwtTokenClient(
+    token_client = build_token_client(
         department.create_client("oauth", "http://nhs.example"), credentials, SystemClock()
     )
     tokens = token_client.build_cache(seconds)
