@@ -7,7 +7,7 @@ commands on the keys that sign access tokens.
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import rich_click
@@ -20,7 +20,7 @@ from govid.gateway.cli.errors import CommandError, CommandRefused
 from govid.gateway.cli.operator import connect_at_current_schema, parse_operator_options
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.target import find_installation
+from govid.gateway.cli.target import Installation, find_installation
 from govid.gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,17 +35,16 @@ def status(as_json: bool) -> None:
     A key of GOVID_OLD_PSEUDONYM_KEYS can be removed when it has no rows. A row moves to the newest
     key when its identifier is looked up; rows that are never looked up stay.
     """
-    usage = asyncio.run(_fetch_usage())
-    rows = [(one.key_id, one.state, one.rows) for one in usage]
-    Output(as_json=as_json).print_table(("key_id", "state", "rows"), rows)
+    Output(as_json=as_json).print_table(("key_id", "state", "rows"), asyncio.run(_fetch_usage()))
 
 
-async def _fetch_usage() -> Any:
+async def _fetch_usage() -> list[tuple[str, str, int]]:
     installation = find_installation()
     async with connect_at_current_schema(installation) as connection:
-        return await identity.fetch_pseudonym_usage(
+        usage = await identity.fetch_pseudonym_usage(
             connection, identity.configured_keys(load_server_settings(installation).identity)
         )
+    return [(one.key_id, one.state, one.rows) for one in usage]
 
 
 @click.command("reencrypt", cls=rich_click.RichCommand, epilog="Example: govid keys reencrypt")
@@ -74,7 +73,9 @@ def reencrypt(as_json: bool) -> None:
     print_note("GOVID_OLD_KEY_ENCRYPTION_KEY is no longer needed.")
 
 
-async def _reencrypt(installation: Any, settings: Settings) -> dict[str, ReencryptionResult]:
+async def _reencrypt(
+    installation: Installation, settings: Settings
+) -> dict[str, ReencryptionResult]:
     keys = identity.configured_keys(settings.identity)
     if not keys.encryption:
         raise CommandRefused("there is no key to encrypt with.", "Set GOVID_KEY_ENCRYPTION_KEY.")

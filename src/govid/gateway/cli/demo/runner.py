@@ -1,7 +1,7 @@
 """Runs the scenarios of `govid demo`: an HTTP client, synthetic people and an event follower."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
@@ -121,7 +121,7 @@ class ScenarioRunner:
         token: str = "",
         seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        """Poll *path* until *reached* accepts the response.
+        """Poll *path* until *is_reached* accepts the response.
 
         Raises:
             ScenarioFailed: it did not within *seconds*.
@@ -149,7 +149,7 @@ class ScenarioRunner:
             )
 
     async def add_to_department(self, person: DemoPerson) -> None:
-        """Add *subject* to the simulated department, so that it verifies them."""
+        """Add *person* to the simulated department, so that it verifies them."""
         department = "nhs" if person.identifier_type is IdentifierType.NHS else "hmrc"
         await self.configure_simulator(
             department, "people", msgspec.json.encode(person.department_record).decode()
@@ -175,7 +175,7 @@ class ScenarioRunner:
             ) from error
 
     async def wait_for_event(self, topic: Topic, person: DemoPerson) -> None:
-        """Wait until an event about *subject* was published on *topic*.
+        """Wait until an event about *person* was published on *topic*.
 
         Raises:
             ScenarioFailed: none was within the deadline.
@@ -199,14 +199,14 @@ class ScenarioRunner:
                 f"{url} does not answer.", "Is `govid dev` running?"
             ) from error
 
-    async def _follow(self, events: Any) -> None:
+    async def _follow(self, events: AsyncIterator[ObservedEvent]) -> None:
         async for one in events:
             if not self._is_shown(one):
                 continue
             self._seen_events.append(one)
             self._new_event.set()
             redacted = msgspec.structs.replace(one, payload=mask_payload(one.payload, one.type))
-            self._output.print_item(redacted, f"    {redacted.text()}")
+            self._output.print_item(redacted, f"    {redacted.format_line()}")
 
     def _is_shown(self, event: ObservedEvent) -> bool:
         return any(_is_about(event, subject) for subject in self._shown_people)

@@ -1,7 +1,7 @@
 """`govid outbox retry | unpark | discard`: repairs parked keys and dead letters."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 import click
@@ -10,7 +10,7 @@ import rich_click
 
 from govid.bus.events import OutboxAct, OutboxDiscarded, OutboxRetried, OutboxUnparked
 from govid.bus.operations.delivery_filter import DeliveryFilter
-from govid.bus.operations.operator_actions import OperatorAction, OperatorActions
+from govid.bus.operations.operator_actions import BatchProgress, OperatorAction, OperatorActions
 from govid.bus.operations.repair import PERMANENT_STATES, StuckDeliveries, StuckDelivery, StuckState
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.filters import filter_options, fingerprint_option, require_filter
@@ -42,7 +42,7 @@ class RepairCommand(msgspec.Struct, frozen=True, kw_only=True):
     kind: type[OutboxAct]
     run: Callable[
         [StuckDeliveries, Sequence[StuckDelivery], OperatorActions, OperatorAction, float | None],
-        Any,
+        AsyncIterator[BatchProgress],
     ]
     states: Collection[StuckState]
     phase: str

@@ -84,7 +84,7 @@ def command(
                 },
                 demonstration=True,
             )
-            dev_run.Demonstration(
+            dev_run.DevRun(
                 settings, started, folder, state, listener, STARTED_AT, Output(as_json=as_json)
             ).run(seeded=not no_seed)
     except CannotStart as error:
