@@ -79,4 +79,4 @@ def recording(found: JsonMembers) -> dict[str, Any]:
             found.record(value)
         line(self, value, text)
 
-    return {"document": recorded_document, "line": recorded_line}
+    return {"print_document": recorded_document, "print_item": recorded_line}

@@ -102,9 +102,7 @@ def test_i9_an_account_is_found_by_what_is_typed(
 def test_who_is_not_there_is_not_found(govid: Any, ada: UUID, how: str, typed: str) -> None:
     result = govid("show", how, typed=typed)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == (
-        "govid: there is no such account.\n  Is it written as it was registered?\n"
-    )
+    assert result.stderr == ("govid: there is no such account.\n  Check the spelling.\n")
 
 
 @pytest.mark.parametrize("which", [(), ("--email", "--identifier"), (str(ADA), "--email")])

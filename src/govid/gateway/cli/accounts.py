@@ -6,8 +6,8 @@ history. They are typed or piped in instead.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -18,23 +18,21 @@ from govid import identity
 from govid.bus import OperationContext
 from govid.bus.shared.contract import AccountStatus
 from govid.bus.shared.privacy import RedactedStruct
-from govid.gateway.cli.components import (
-    account_command_options,
-    build_operation_context,
-    open_identity,
-)
+from govid.gateway.cli.components import build_operation_context, open_identity
 from govid.gateway.cli.errors import CommandError, CommandRefused
-from govid.gateway.cli.operator import OperatorOptions, parse_operator_options, record_data_view
-from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.operator import (
+    OperatorOptions,
+    operator_options,
+    parse_operator_options,
+    record_data_view,
+)
+from govid.gateway.cli.output import Output, apply_options, json_option, print_note
 from govid.gateway.cli.prompts import confirm, prompt_line
 from govid.gateway.cli.target import find_installation
 from govid.identity import LifeEventKind
 
 if TYPE_CHECKING:
     from govid.identity import AccountAdministration, AccountReport
-
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class AccountIdType(click.types.UUIDParameterType):
@@ -62,33 +60,35 @@ class AccountSelector(RedactedStruct, frozen=True, kw_only=True):
     identifier: bool
 
 
-def select_account(function: F) -> F:
-    """Add the options that select an account to a command."""
-    options = (
-        click.argument("account_id", type=AccountIdType(), required=False),
-        click.option(
-            "--email", is_flag=True, help="Find it by its e-mail address, typed at the prompt."
-        ),
-        click.option(
-            "--identifier",
-            is_flag=True,
-            help="Find it by its NHS or NI number, typed at the prompt.",
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+select_account = apply_options(
+    click.argument("account_id", type=AccountIdType(), required=False),
+    click.option(
+        "--email", is_flag=True, help="Find it by its e-mail address, typed at the prompt."
+    ),
+    click.option(
+        "--identifier", is_flag=True, help="Find it by its NHS or NI number, typed at the prompt."
+    ),
+)
+"""Adds the options that select an account; `account_selector` takes their values."""
 
 
 def account_selector(*, account_id: UUID | None, email: bool, identifier: bool) -> AccountSelector:
     """Build the account selector from the values of the options.
 
     Raises:
-        click.UsageError: not exactly one of the options was given.
+        click.UsageError: none of the options was given, or more than one.
     """
     if [account_id is not None, email, identifier].count(True) != 1:
         raise click.UsageError("Select one account: by its id, by --email or by --identifier.")
     return AccountSelector(account_id=account_id, email=email, identifier=identifier)
+
+
+def parse_selector_and_options(
+    *, account_id: UUID | None, email: bool, identifier: bool, **values: Any
+) -> tuple[AccountSelector, OperatorOptions]:
+    """Split the values of a command's options into account selector and operator options."""
+    options = parse_operator_options(**values)
+    return account_selector(account_id=account_id, email=email, identifier=identifier), options
 
 
 async def find_account(
@@ -113,7 +113,10 @@ async def find_account(
             "Select one by its id: " + ", ".join(map(str, found)) + ".",
         )
     if not found:
-        raise CommandError("there is no such account.", "Is it written as it was registered?")
+        raise CommandError(
+            "there is no such account.",
+            "Check the spelling.",
+        )
     return found[0]
 
 
@@ -126,16 +129,15 @@ _RESET_QUESTION = "Reset {} attempts of this account and {} of its identifier?"
     epilog="Example: govid accounts forgive --identifier --reason 'passport seen, case 73'",
 )
 @select_account
-@account_command_options
-def forgive(account_id: UUID | None, email: bool, identifier: bool, **values: Any) -> None:
+@operator_options()
+def forgive(**values: Any) -> None:
     """Reset the verification attempts of an account and of its identifier.
 
     After two failed attempts no account can verify the identifier. Use this once the account
     holder has proved their identity in another way; they then verify it again by POST
     /api/auth/verification.
     """
-    options = parse_operator_options(rate=None, **values)
-    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
+    selector, options = parse_selector_and_options(**values)
     asyncio.run(_reset_attempts(selector, options))
 
 
@@ -150,18 +152,16 @@ async def _reset_attempts(selector: AccountSelector, options: OperatorOptions) -
             used = await services.attempt_reset.reset(
                 account_id, reason=options.reason, context=context
             )
-        options.output.print_mapping(
-            {
-                "account_id": account_id,
-                "status": used.status,
-                "attempts_of_account": used.by_account,
-                "attempts_of_identifier": used.for_identifier,
-                "done": not options.dry_run,
-            }
-        )
-        print_note(
-            "Nothing was changed." if options.dry_run else "Two attempts are possible from now on."
-        )
+    _print_change(
+        options,
+        {
+            "account_id": account_id,
+            "status": used.status,
+            "attempts_of_account": used.by_account,
+            "attempts_of_identifier": used.for_identifier,
+        },
+        "Two attempts are possible from now on.",
+    )
 
 
 _RELEASE_QUESTION = "Release the identifier of this account?"
@@ -177,10 +177,8 @@ _VERIFIED_QUESTION = "Release the identifier of this account, which a department
 @click.option(
     "--verified", is_flag=True, help="Also release an identifier that a department has confirmed."
 )
-@account_command_options
-def release(
-    account_id: UUID | None, email: bool, identifier: bool, verified: bool, **values: Any
-) -> None:
+@operator_options()
+def release(verified: bool, **values: Any) -> None:
     """Release the identifier of an account, so that it can be registered again.
 
     A pending or failed account continues without an identifier, as after GOVID_CLAIM_DAYS; a
@@ -188,8 +186,7 @@ def release(
     identifier. The attempts stay used: run `govid accounts forgive` first if the account holder
     is to be verified.
     """
-    options = parse_operator_options(rate=None, **values)
-    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
+    selector, options = parse_selector_and_options(**values)
     asyncio.run(_release_identifier(selector, options, verified=verified))
 
 
@@ -206,19 +203,15 @@ async def _release_identifier(
             await services.claim_release.release(
                 account_id, reason=options.reason, context=context, verified=verified
             )
-        options.output.print_mapping(
-            {
-                "account_id": account_id,
-                "status_before": found.status,
-                "status": found.status_after,
-                "done": not options.dry_run,
-            }
-        )
-        print_note(
-            "Nothing was changed."
-            if options.dry_run
-            else "The identifier can be registered from now on."
-        )
+    _print_change(
+        options,
+        {
+            "account_id": account_id,
+            "status_before": found.status,
+            "status": found.status_after,
+        },
+        "The identifier can be registered from now on.",
+    )
 
 
 class AccountCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,7 +278,7 @@ def show(as_json: bool, **values: Any) -> None:
 
 @command.command("block", epilog="Example: govid accounts block --email --reason 'stolen, case 71'")
 @select_account
-@account_command_options
+@operator_options()
 def block(**values: Any) -> None:
     """Block an account: revoke its sessions, refuse login, cancel future appointments.
 
@@ -305,7 +298,7 @@ def block(**values: Any) -> None:
     is_flag=True,
     help="Confirm that the account holder is alive; required after a death notice.",
 )
-@account_command_options
+@operator_options()
 def restore(**values: Any) -> None:
     """Restore a blocked account to its previous status. Older notices have no effect any more.
 
@@ -315,15 +308,9 @@ def restore(**values: Any) -> None:
 
 
 def _change_status(
-    account_command: AccountCommand,
-    account_id: UUID | None,
-    email: bool,
-    identifier: bool,
-    reverse_death: bool = False,
-    **values: Any,
+    account_command: AccountCommand, *, reverse_death: bool = False, **values: Any
 ) -> None:
-    options = parse_operator_options(rate=None, **values)
-    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
+    selector, options = parse_selector_and_options(**values)
     asyncio.run(_apply_change(account_command, selector, options, reverse_death=reverse_death))
 
 
@@ -365,20 +352,24 @@ async def _apply_change(
                 context=context,
                 reverse_death=reverse_death,
             )
-        options.output.print_mapping(
-            {
-                "account_id": account_id,
-                "status_before": account.status,
-                "status": after,
-                "sessions": account.sessions,
-                "done": not options.dry_run,
-            }
-        )
-        print_note(
-            "Nothing was changed."
-            if options.dry_run
-            else account_command.success_text.format(account_id)
-        )
+    _print_change(
+        options,
+        {
+            "account_id": account_id,
+            "status_before": account.status,
+            "status": after,
+            "sessions": account.sessions,
+        },
+        account_command.success_text.format(account_id),
+    )
+
+
+def _print_change(
+    options: OperatorOptions, values: Mapping[str, object], success_text: str
+) -> None:
+    """Print the account as it is after the change, or as it would be after a dry run."""
+    options.output.print_mapping({**values, "done": not options.dry_run})
+    print_note("Nothing was changed." if options.dry_run else success_text)
 
 
 command.add_command(forgive)

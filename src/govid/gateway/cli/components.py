@@ -1,16 +1,20 @@
 """Builds the application's components for commands that use them without a running server.
 
-Also holds what commands on one account share: options, operation context, identity services.
+Commands get all components, the subscriptions, or the services of identity.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from govid.bus import Actor, GovidError, OperationContext, uuid7
+from govid.bus.delivery.subscriptions import Subscriptions
 from govid.gateway.cli.errors import CommandError, CommandRefused
-from govid.gateway.cli.operator import connect_at_current_schema, operator_options
-from govid.gateway.cli.target import Installation, find_installation
+from govid.gateway.cli.target import (
+    Installation,
+    connect_at_current_schema,
+    find_installation,
+)
 from govid.gateway.dev.state import StateFolder, default_secrets
 from govid.gateway.settings import Settings, load_from_environment
 
@@ -42,27 +46,34 @@ async def build_components(installation: Installation) -> AsyncIterator["Compone
     """
     async with connect_at_current_schema(installation):
         pass
+    components = _assemble(load_server_settings(installation))
+    async with components.bus.database:
+        yield components
+
+
+def load_subscriptions(installation: Installation) -> Subscriptions:
+    """Return the subscriptions of this release, read from its modules.
+
+    Raises:
+        CommandError: the settings contradict each other.
+    """
+    state = StateFolder(installation.settings.data_dir).read()
+    secrets = default_secrets(installation.settings, state)
+    overrides = {"GOVID_DATABASE_URL": installation.database_url, **secrets}
+    return _assemble(load_from_environment(overrides)).bus.subscriptions
+
+
+def _assemble(settings: Settings) -> "Components":
     # The modules import the web framework, so only commands that need them wait for it (I13).
     from govid.gateway.wiring import assemble_components  # noqa: PLC0415
 
-    settings = load_server_settings(installation)
     try:
-        components = assemble_components(settings)
+        return assemble_components(settings)
     except ValueError as error:
         raise CommandError(
             f"the application cannot be built from the settings: {error}.",
             "`govid check` lists every fault.",
         ) from error
-    async with components.bus.database:
-        yield components
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def account_command_options(function: F) -> F:
-    """Add the options of an operator action on one account to a command."""
-    return operator_options("Show what would change; change nothing.")(function)
 
 
 def build_operation_context(operator: str) -> OperationContext:

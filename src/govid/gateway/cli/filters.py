@@ -1,16 +1,14 @@
 """Options that select deliveries: by id, key, type, topic, subscriber, fingerprint and time."""
 
-from collections.abc import Callable
 from datetime import MAXYEAR, UTC, datetime, timedelta
-from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 
 from govid.bus.operations.delivery_filter import DeliveryFilter
 from govid.bus.shared.ids import EPOCH
+from govid.gateway.cli.output import apply_options
 
-F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 MAX_AGE_SECONDS = 100 * 366 * 86_400
 LATEST = datetime(MAXYEAR - 1, 12, 31, tzinfo=UTC)
@@ -49,26 +47,35 @@ fingerprint_option = click.option(
 )
 
 
-def filter_options(function: F) -> F:
-    """Add the filter options to a command; `build_filter` turns their values into a filter."""
-    options = (
-        click.option(
-            "--id", "ids", type=click.UUID, multiple=True, help="Only this event; repeatable."
-        ),
-        click.option("--key", help="Only events with this key, like verification/<account>."),
-        click.option("--type", "type_", help="Only events of this type."),
-        click.option("--topic", help="Only events published on this topic."),
-        click.option("--subscriber", help="Only deliveries to this subscriber."),
-        click.option(
-            "--since",
-            type=MOMENT,
-            help="Only events stored at or after this time, or age (15m, 2h, 7d).",
-        ),
-        click.option("--until", type=MOMENT, help="Only events stored before this time or age."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+period_options = apply_options(
+    click.option(
+        "--since",
+        type=MOMENT,
+        help="Only events stored at or after this time, or age (15m, 2h, 7d).",
+    ),
+    click.option("--until", type=MOMENT, help="Only events stored before this time or age."),
+)
+filter_options = apply_options(
+    click.option(
+        "--id", "ids", type=click.UUID, multiple=True, help="Only this event; repeatable."
+    ),
+    click.option("--key", help="Only events with this key, like verification/<account>."),
+    click.option("--type", "type_", help="Only events of this type."),
+    click.option("--topic", help="Only events published on this topic."),
+    click.option("--subscriber", help="Only deliveries to this subscriber."),
+    period_options,
+)
+"""The options that select deliveries; `build_filter` turns their values into a filter."""
+
+
+def check_period(since: datetime | None, until: datetime | None) -> None:
+    """Check the values of `period_options`.
+
+    Raises:
+        click.UsageError: the time range is empty.
+    """
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until.")
 
 
 def build_filter(
@@ -86,8 +93,7 @@ def build_filter(
     Raises:
         click.UsageError: the time range is empty.
     """
-    if since is not None and until is not None and since >= until:
-        raise click.UsageError("--since must be before --until.")
+    check_period(since, until)
     return DeliveryFilter(
         ids=ids, key=key, type=type_, topic=topic, subscriber=subscriber, since=since, until=until
     )

@@ -7,20 +7,24 @@ commands on the keys that sign access tokens.
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import rich_click
 
 from govid import hmrc, identity
-from govid.bus import Actor, OperationContext, uuid7
+from govid.bus import OperationContext
 from govid.bus.shared.crypto import ReencryptionResult, count_values, reencrypt_values
-from govid.gateway.cli.components import build_components, load_server_settings
+from govid.gateway.cli.components import (
+    build_components,
+    build_operation_context,
+    load_server_settings,
+)
 from govid.gateway.cli.errors import CommandError, CommandRefused
-from govid.gateway.cli.operator import connect_at_current_schema, parse_operator_options
+from govid.gateway.cli.operator import operator_options, parse_operator_options
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.target import Installation, find_installation
+from govid.gateway.cli.target import Installation, connect_at_current_schema, find_installation
 from govid.gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,9 +111,7 @@ def _report_progress(progress: ProgressDisplay, before: int, seen: int) -> None:
 
 T = TypeVar("T")
 
-reason_option = click.option("--reason", help="Why. Stored permanently, so without personal data.")
-actor_option = click.option("--actor", help="The operator.  [default: the user of this system]")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+action_options = operator_options(None)
 
 
 @click.group("keys", cls=rich_click.RichGroup, epilog="Example: govid keys list")
@@ -140,21 +142,17 @@ def list_keys(as_json: bool) -> None:
 @click.option(
     "--now", "at_once", is_flag=True, help="Sign with the new key at once, because a key leaked."
 )
-@reason_option
-@actor_option
-@yes_option
-@json_option
-def rotate(at_once: bool, reason: str | None, actor: str | None, yes: bool, as_json: bool) -> None:
+@action_options
+def rotate(at_once: bool, **values: Any) -> None:
     """Publish a new key. It begins to sign once all replicas and clients can know it.
 
     The old key is accepted until the last of its tokens has expired, and is then retired.
     """
-    options = parse_operator_options(
-        reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json
-    )
+    options = parse_operator_options(**values)
     if at_once:
         confirm(
-            "Sign with a new key now? Clients may refuse valid tokens for some minutes.", yes=yes
+            "Sign with a new key now? Clients may refuse valid tokens for some minutes.",
+            yes=options.yes,
         )
     step = identity.RotationRequest(operator=options.operator, reason=options.reason)
     kid = _run(
@@ -169,19 +167,14 @@ def rotate(at_once: bool, reason: str | None, actor: str | None, yes: bool, as_j
 
 @command.command("retire", epilog="Example: govid keys retire KID --reason 'it leaked'")
 @click.argument("kid")
-@reason_option
-@actor_option
-@yes_option
-@json_option
-def retire(kid: str, reason: str | None, actor: str | None, yes: bool, as_json: bool) -> None:
+@action_options
+def retire(kid: str, **values: Any) -> None:
     """Stop accepting a key: accounts with a token signed by it must sign in again."""
-    options = parse_operator_options(
-        reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json
-    )
+    options = parse_operator_options(**values)
     _run(
         lambda rotation, context: rotation.check_retirable(kid, context), operator=options.operator
     )
-    confirm("Refuse every token of this key from now on?", yes=yes)
+    confirm("Refuse every token of this key from now on?", yes=options.yes)
     step = identity.RotationRequest(operator=options.operator, reason=options.reason)
     _run(lambda rotation, context: rotation.retire(kid, step, context), operator=options.operator)
     options.output.print_mapping({"kid": kid, "state": "retired"})
@@ -198,9 +191,7 @@ def _run(work: Callable[["KeyRotation", OperationContext], Awaitable[T]], *, ope
 
     async def run() -> T:
         async with build_components(find_installation()) as components:
-            context = OperationContext(
-                correlation_id=str(uuid7()), actor=Actor(kind="operator", id=operator)
-            )
+            context = build_operation_context(operator)
             try:
                 return await work(components.identity_services.key_rotation, context)
             except identity.RotationConflict as error:

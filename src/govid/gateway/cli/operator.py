@@ -9,7 +9,6 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -26,6 +25,7 @@ from govid.bus.events.registry import EventRegistry
 from govid.bus.operations.delivery_filter import DeliveryFilter
 from govid.bus.operations.operator_actions import (
     ActionInProgress,
+    ActionMetadata,
     BatchProgress,
     OperatorAction,
     OperatorActions,
@@ -34,13 +34,18 @@ from govid.bus.shared.clock import SystemClock
 from govid.bus.shared.ids import uuid7
 from govid.bus.shared.privacy import PseudonymGenerator
 from govid.bus.storage.errors import DRIVER_ERRORS
-from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused
+from govid.gateway.cli.components import load_subscriptions
+from govid.gateway.cli.errors import BackendUnreachable, CommandError
 from govid.gateway.cli.filters import build_filter
-from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
-from govid.gateway.cli.target import Installation, connect_to_database
-from govid.gateway.dev.state import StateFolder, default_secrets
-from govid.gateway.schema_version import head_revision, read_version
-from govid.gateway.settings import load_from_environment
+from govid.gateway.cli.output import (
+    Output,
+    ProgressDisplay,
+    apply_options,
+    json_option,
+    print_note,
+)
+from govid.gateway.cli.prompts import confirm
+from govid.gateway.cli.target import Installation, connect_at_current_schema
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +106,10 @@ class OperatorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     operator: str
     reason: str
-    rate: float | None
-    dry_run: bool
-    yes: bool
-    as_json: bool
+    rate: float | None = None
+    dry_run: bool = False
+    yes: bool = False
+    as_json: bool = False
 
     @property
     def output(self) -> Output:
@@ -123,48 +128,50 @@ class OperatorOptions(msgspec.Struct, frozen=True, kw_only=True):
             kind=kind, operator=self.operator, reason=self.reason, selection=parameters
         )
 
+    def build_metadata(self) -> ActionMetadata:
+        """Build the members that all events about topics have in common."""
+        return ActionMetadata(operator=self.operator, reason=self.reason)
 
-def operator_options(dry_run_help: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
+
+def operator_options(
+    dry_run_help: str | None = "Show what would change; change nothing.",
+    *more: Callable[[Any], Any],
+) -> Callable[[F], F]:
     """Return a decorator that adds the options of `OperatorOptions` to a command.
 
     `parse_operator_options` turns their values into `OperatorOptions`. *dry_run_help* is the help
-    text of --dry-run; *more* are further options.
+    text of --dry-run, or None for a command without it; *more* are further options.
     """
-    options: tuple[Callable[[Any], Any], ...] = (
+    dry_run = (click.option("--dry-run", is_flag=True, help=dry_run_help),) if dry_run_help else ()
+    return apply_options(
         click.option("--reason", help="Why. Stored permanently, so without personal data."),
         click.option("--actor", help="The operator.  [default: the user of this system]"),
         *more,
-        click.option("--dry-run", is_flag=True, help=dry_run_help),
+        *dry_run,
         click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
         json_option,
     )
 
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
 
-    return decorate
-
-
-def operator_command(function: F) -> F:
-    """Add the options of an operator action on deliveries to a command."""
-    rate = click.option(
+operator_command = operator_options(
+    "Only count the deliveries; change nothing.",
+    click.option(
         "--rate",
         type=click.FloatRange(min=0, min_open=True),
         help="At most this many deliveries per second.",
-    )
-    return operator_options("Only count the deliveries; change nothing.", rate)(function)
+    ),
+)
+"""Adds the options of an operator action on deliveries to a command."""
 
 
 def parse_operator_options(
     *,
     reason: str | None,
     actor: str | None,
-    rate: float | None,
-    dry_run: bool,
     yes: bool,
     as_json: bool,
+    rate: float | None = None,
+    dry_run: bool = False,
 ) -> OperatorOptions:
     """Build the options of an operator command from their values.
 
@@ -201,62 +208,62 @@ def parse_options_and_filter(values: Mapping[str, Any]) -> tuple[OperatorOptions
     )
 
 
-@asynccontextmanager
-async def connect_at_current_schema(installation: Installation) -> AsyncIterator[Any]:
-    """Connect to the database and check that this release runs on its schema.
-
-    Raises:
-        CommandRefused: the schema is too old or too new; nothing has been changed.
-        BackendUnreachable: the database does not answer.
-    """
-    async with connect_to_database(installation) as connection:
-        version = await read_version(connection)
-        if version.state == "behind":
-            raise CommandRefused(
-                f"the database is at migration {version.revision or 'none'}, and this release "
-                f"requires {head_revision()}; nothing was changed.",
-                "`govid migrate` upgrades it.",
-            )
-        if fault := version.explain_mismatch():
-            raise CommandRefused(f"{fault}; nothing was changed.")
-        yield connection
-
-
-def load_subscriptions(installation: Installation) -> Subscriptions:
-    """Return the subscriptions of this release, read from its modules."""
-    # The modules import the web framework, so only commands that need them wait for it (I13).
-    from govid.gateway.wiring import assemble_components  # noqa: PLC0415
-
-    settings = installation.settings
-    state = StateFolder(settings.data_dir).read()
-    settings = load_from_environment(
-        {"GOVID_DATABASE_URL": installation.database_url, **default_secrets(settings, state)}
-    )
-    try:
-        return assemble_components(settings).bus.subscriptions
-    except ValueError as error:
-        raise CommandError(
-            f"the application cannot be built from the settings: {error}.",
-            "`govid check` lists every fault.",
-        ) from error
-
-
 def build_operator_actions(
-    installation: Installation, connection: Any, subscriptions: Subscriptions
+    installation: Installation, connection: Any, subscriptions: Subscriptions | None = None
 ) -> OperatorActions:
-    """Return the object that commits operator actions and delivers their events to subscribers."""
+    """Return the object that commits operator actions and delivers their events to subscribers.
+
+    By default these are the subscriptions of this release.
+    """
     envelopes = EnvelopeFactory(
         EventRegistry(), PseudonymGenerator(installation.settings.bus.pseudonym_key)
     )
+    if subscriptions is None:
+        subscriptions = load_subscriptions(installation)
     return OperatorActions(connection, PostgresOutbox(envelopes, subscriptions))
 
 
-async def run_batches(phase: str, total: int, batches: AsyncIterator[BatchProgress]) -> int:
-    """Run the *batches* of an operator action on *total* deliveries; return the number processed.
+class BatchCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """The texts of a command that changes deliveries; `{}` is the number of deliveries."""
+
+    phase: str
+    """Shown beside the progress."""
+    question: str
+    verb: str
+    """In the past tense, because it is a member of the JSON result."""
+    preview_text: str
+    """Shown at the end of a dry run."""
+    success_text: str
+
+
+async def run_batch_command(
+    command: BatchCommand,
+    options: OperatorOptions,
+    counts: Mapping[str, int],
+    start: Callable[[], tuple[OperatorAction, AsyncIterator[BatchProgress]]],
+) -> None:
+    """Ask for confirmation, run the batches of an operator action, and print the result.
+
+    A dry run prints *counts*, the number of deliveries per subscriber, and changes nothing. *start*
+    is called after the confirmation; it returns the action and its batches.
 
     Raises:
         CommandError: another such action runs, or another operator has processed all of them.
     """
+    total = sum(counts.values())
+    if options.dry_run:
+        _print_result(options, counts, command.verb, None, None)
+        print_note(command.preview_text.format(total))
+        return
+    confirm(command.question.format(total), yes=options.yes)
+    action, batches = start()
+    done = await _run_batches(command.phase, total, batches)
+    _print_result(options, counts, command.verb, done, action)
+    print_note(command.success_text.format(done))
+
+
+async def _run_batches(phase: str, total: int, batches: AsyncIterator[BatchProgress]) -> int:
+    """Run *batches* with their progress; return how many of *total* deliveries were processed."""
     done = 0
     with ProgressDisplay(phase, total) as progress:
         try:
@@ -281,7 +288,7 @@ async def run_batches(phase: str, total: int, batches: AsyncIterator[BatchProgre
     return done
 
 
-def print_result(
+def _print_result(
     options: OperatorOptions,
     counts: Mapping[str, int],
     verb: str,

@@ -32,6 +32,17 @@ _FOLDS = " .,;:/?&=_-"
 _TOKEN = re.compile(r"\S*`[^`]+`\S*|\S+")
 
 
+def apply_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds *options* to a command, in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def json_option(function: F) -> F:
     """Add the option `--json` to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(

@@ -25,6 +25,7 @@ from govid.bus.storage.errors import DRIVER_ERRORS, driver_error, is_sqlalchemy_
 from govid.gateway.checks.database import REFUSALS
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.dev.state import RunningServer, StateFolder
+from govid.gateway.schema_version import head_revision, read_version
 from govid.gateway.settings import Settings, SettingsError, load_from_environment
 from govid.gateway.settings.kafka_addresses import describe_unreachable
 
@@ -206,6 +207,27 @@ async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def connect_at_current_schema(installation: Installation) -> AsyncIterator[Any]:
+    """Connect to the database and check that this release runs on its schema.
+
+    Raises:
+        CommandRefused: the schema is too old or too new; nothing has been changed.
+        BackendUnreachable: the database does not answer.
+    """
+    async with connect_to_database(installation) as connection:
+        version = await read_version(connection)
+        if version.state == "behind":
+            raise CommandRefused(
+                f"the database is at migration {version.revision or 'none'}, and this release "
+                f"requires {head_revision()}; nothing was changed.",
+                "`govid migrate` upgrades it.",
+            )
+        if fault := version.explain_mismatch():
+            raise CommandRefused(f"{fault}; nothing was changed.")
+        yield connection
 
 
 def _name_settings(installation: Installation) -> str:

@@ -33,9 +33,7 @@ from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRe
 from govid.gateway.cli.operator import (
     OperatorOptions,
     build_operator_actions,
-    connect_at_current_schema,
     current_operator,
-    load_subscriptions,
     operator_options,
     parse_operator_options,
 )
@@ -43,6 +41,7 @@ from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.target import (
     Installation,
+    connect_at_current_schema,
     connect_to_database,
     explain_kafka_outage,
     find_installation,
@@ -97,7 +96,7 @@ def list_(as_json: bool) -> None:
     epilog="Example: govid topics accept nhs.appointment.request --reason 'more consumers'",
 )
 @click.argument("topic")
-@operator_options("Show what would change; change nothing.")
+@operator_options()
 def accept(topic: str, **values: Any) -> None:
     """Map keys to the number of partitions that TOPIC has now.
 
@@ -105,7 +104,7 @@ def accept(topic: str, **values: Any) -> None:
     restart. Later records of a key may be in another partition than its earlier ones, so consumers
     see no order across the switch. If they depend on the order, let them first read to the end.
     """
-    options = parse_operator_options(rate=None, **values)
+    options = parse_operator_options(**values)
     asyncio.run(_accept(topic, options))
 
 
@@ -120,7 +119,7 @@ def accept_ahead(**values: Any) -> None:
     Use it after a restore, once docs/restore.md was followed. Waiting servers continue within
     seconds.
     """
-    options = parse_operator_options(rate=None, **values)
+    options = parse_operator_options(**values)
     if asyncio.run(_accept_ahead(options)) == 0:
         raise CommandError(
             "Kafka is not ahead of this database; nothing was accepted.",
@@ -141,7 +140,7 @@ def accept_gap(topic: str, partition: int, first_offset: int, **values: Any) -> 
 
     `govid outbox verify` names each such gap by TOPIC, PARTITION and FIRST_OFFSET.
     """
-    options = parse_operator_options(rate=None, **values)
+    options = parse_operator_options(**values)
     asyncio.run(_accept_gap((topic, partition, first_offset), options))
 
 
@@ -161,8 +160,8 @@ async def _accept_gap(gap: tuple[str, int, int], options: OperatorOptions) -> No
             print_note(f"{count} records would be given up.")
             return
         confirm(f"Give up {count} records that were never read?", yes=options.yes)
-        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        metadata = ActionMetadata(operator=options.operator, reason=options.reason)
+        actions = build_operator_actions(installation, connection)
+        metadata = options.build_metadata()
         count = await write_gap_acceptance(connection, actions, topic, partition, first, metadata)
     if options.as_json:
         options.output.print_document({"topic": topic, "partition": partition, "given_up": count})
@@ -174,10 +173,7 @@ async def accept_ahead_at_start() -> None:
     options = OperatorOptions(
         operator=current_operator().id or "unknown",
         reason="govid serve --accept-kafka-ahead",
-        rate=None,
-        dry_run=False,
         yes=True,
-        as_json=False,
     )
     try:
         if await _accept_ahead(options) == 0:
@@ -199,8 +195,8 @@ async def _accept_ahead(options: OperatorOptions) -> int:
         if options.dry_run or not ahead:
             return len(ahead)
         confirm("Publish anyway? Follow docs/restore.md first.", yes=options.yes)
-        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        metadata = ActionMetadata(operator=options.operator, reason=options.reason)
+        actions = build_operator_actions(installation, connection)
+        metadata = options.build_metadata()
         await write_acceptance(connection, actions, ahead, metadata)
     if options.as_json:
         options.output.print_document({f"{one.topic}/{one.partition}": one.end for one in ahead})
@@ -259,7 +255,7 @@ async def _accept(topic: str, options: OperatorOptions) -> None:
             "Consumers see no order across the switch.",
             yes=options.yes,
         )
-        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
+        actions = build_operator_actions(installation, connection)
         before = await _switch_partitions(connection, actions, state, options)
     if options.as_json:
         result = {"topic": topic, "partitions_before": before, "partitions": state.in_kafka}
@@ -303,7 +299,7 @@ async def _find_changed_topic(
 async def _switch_partitions(
     connection: Any, actions: OperatorActions, state: TopicState, options: OperatorOptions
 ) -> int:
-    metadata = ActionMetadata(operator=options.operator, reason=options.reason)
+    metadata = options.build_metadata()
     try:
         return await PartitionSwitch(connection, actions).run(
             state.topic, state.in_kafka or 0, metadata
@@ -337,7 +333,7 @@ def skip(topic: str, partition: int, offset: int, **values: Any) -> None:
     Only a position that `govid outbox status` names can be skipped. A running replica skips it
     within seconds, otherwise the next one that starts.
     """
-    options = parse_operator_options(rate=None, **values)
+    options = parse_operator_options(**values)
     asyncio.run(_skip(options, topic, partition, offset))
 
 
@@ -349,14 +345,12 @@ async def _skip(options: OperatorOptions, topic: str, partition: int, offset: in
         last = fault.next_offset - 1
         what = f"offset {offset}" if last == offset else f"offsets {offset} to {last}"
         what = f"{what} of {fault.topic}, partition {partition} ({fault.kind}, {fault.reason})"
-        metadata = ActionMetadata(operator=options.operator, reason=options.reason)
+        metadata = options.build_metadata()
         if options.dry_run:
             print_note(f"Would skip {what}.")
         else:
             confirm(f"Skip {what}? These records are never handled.", yes=options.yes)
-            actions = build_operator_actions(
-                installation, connection, load_subscriptions(installation)
-            )
+            actions = build_operator_actions(installation, connection)
             if not await actions.commit_event(partial(_accept_skip, faults, fault, metadata)):
                 raise CommandError(
                     "another operator has already accepted this.",

@@ -5,29 +5,28 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 import click
-import msgspec
 import rich_click
 
 from govid.bus.events import OutboxAct, OutboxDiscarded, OutboxRetried, OutboxUnparked
 from govid.bus.operations.delivery_filter import DeliveryFilter
-from govid.bus.operations.operator_actions import BatchProgress, OperatorAction, OperatorActions
+from govid.bus.operations.operator_actions import (
+    BatchProgress,
+    OperatorAction,
+    OperatorActions,
+)
 from govid.bus.operations.repair import PERMANENT_STATES, StuckDeliveries, StuckDelivery, StuckState
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.filters import filter_options, fingerprint_option, require_filter
 from govid.gateway.cli.operator import (
     STATUS_HINT,
+    BatchCommand,
     OperatorOptions,
     build_operator_actions,
-    connect_at_current_schema,
-    load_subscriptions,
     operator_command,
     parse_options_and_filter,
-    print_result,
-    run_batches,
+    run_batch_command,
 )
-from govid.gateway.cli.output import print_note
-from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.target import find_installation
+from govid.gateway.cli.target import connect_at_current_schema, find_installation
 
 _PARKED_ONLY: tuple[StuckState, ...] = ("parked",)
 
@@ -36,7 +35,7 @@ waiting_option = click.option(
 )
 
 
-class RepairCommand(msgspec.Struct, frozen=True, kw_only=True):
+class RepairCommand(BatchCommand, frozen=True, kw_only=True):
     """A command that repairs parked or dead-lettered deliveries, with its event and texts."""
 
     kind: type[OutboxAct]
@@ -45,11 +44,6 @@ class RepairCommand(msgspec.Struct, frozen=True, kw_only=True):
         AsyncIterator[BatchProgress],
     ]
     states: Collection[StuckState]
-    phase: str
-    question: str
-    verb: str
-    """In the past tense, because it is a member of the JSON result."""
-    success_text: str
 
 
 RETRY = RepairCommand(
@@ -59,6 +53,7 @@ RETRY = RepairCommand(
     phase="Retrying",
     question="Retry {} deliveries?",
     verb="retried",
+    preview_text="{} would be retried.",
     success_text=f"{{}} will be retried within a second, with all attempts. {STATUS_HINT}",
 )
 UNPARK = RepairCommand(
@@ -68,6 +63,7 @@ UNPARK = RepairCommand(
     phase="Unparking",
     question="Unpark {} keys?",
     verb="unparked",
+    preview_text="{} would be unparked.",
     success_text=(
         f"{{}} keys continue within a second; a key that fails again is parked again. {STATUS_HINT}"
     ),
@@ -79,6 +75,7 @@ DISCARD = RepairCommand(
     phase="Discarding",
     question="Discard {} permanently? They will never be handled.",
     verb="discarded",
+    preview_text="{} would be discarded.",
     success_text=f"{{}} will never be handled; later events of their keys continue. {STATUS_HINT}",
 )
 
@@ -163,17 +160,10 @@ async def _run_repair(
             )
         names = [one.subscriber for one in deliveries]
         counts = {name: names.count(name) for name in sorted(set(names))}
-        if options.dry_run:
-            print_result(options, counts, repair.verb, None, None)
-            print_note(f"{len(deliveries)} would be {repair.verb}.")
-            return
-        confirm(repair.question.format(len(deliveries)), yes=options.yes)
-        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        action = options.build_action(repair.kind, filter_, fingerprint=fingerprint)
-        done = await run_batches(
-            repair.phase,
-            len(deliveries),
-            repair.run(stuck, deliveries, actions, action, options.rate),
-        )
-        print_result(options, counts, repair.verb, done, action)
-        print_note(repair.success_text.format(done))
+
+        def start() -> tuple[OperatorAction, AsyncIterator[BatchProgress]]:
+            action = options.build_action(repair.kind, filter_, fingerprint=fingerprint)
+            actions = build_operator_actions(installation, connection)
+            return action, repair.run(stuck, deliveries, actions, action, options.rate)
+
+        await run_batch_command(repair, options, counts, start)

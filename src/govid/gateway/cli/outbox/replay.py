@@ -5,31 +5,53 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import click
+import msgspec
 import rich_click
 
 from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.events import OutboxBackfilled, OutboxReplayed
 from govid.bus.operations.backfill import SubscriberBackfill, UnknownSubscriber
 from govid.bus.operations.delivery_filter import DeliveryFilter
-from govid.bus.operations.operator_actions import BatchProgress
+from govid.bus.operations.operator_actions import BatchProgress, OperatorAction
 from govid.bus.operations.replay import DeliveryReplay
+from govid.gateway.cli.components import load_subscriptions
 from govid.gateway.cli.errors import CommandError, InvalidUsage
 from govid.gateway.cli.filters import filter_options, require_filter
 from govid.gateway.cli.operator import (
     STATUS_HINT,
+    BatchCommand,
     OperatorOptions,
     build_operator_actions,
-    connect_at_current_schema,
-    load_subscriptions,
     operator_command,
     parse_options_and_filter,
-    print_result,
-    run_batches,
+    run_batch_command,
 )
 from govid.gateway.cli.outbox.verify import find_unproved_events
 from govid.gateway.cli.output import print_note
-from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.target import find_installation
+from govid.gateway.cli.target import connect_at_current_schema, find_installation
+
+REPLAY = BatchCommand(
+    phase="Replaying",
+    question="Deliver {} events again?",
+    verb="replayed",
+    preview_text="{} would be delivered again.",
+    success_text=f"{{}} will be delivered again. {STATUS_HINT}",
+)
+REEXECUTE = msgspec.structs.replace(REPLAY, question=f"{REPLAY.question} Effects are repeated!")
+REPUBLISH = BatchCommand(
+    phase="Replaying",
+    question="Publish {} events again?",
+    verb="replayed",
+    preview_text="{} would be published again.",
+    success_text=f"{{}} will be published again, with the same ids. {STATUS_HINT}",
+)
+BACKFILL = BatchCommand(
+    phase="Backfilling",
+    question="Deliver {} events to this subscriber?",
+    verb="backfilled",
+    preview_text="{} would be delivered.",
+    success_text=f"{{}} will be delivered. {STATUS_HINT}",
+)
 
 
 @click.command(
@@ -93,23 +115,20 @@ async def _replay(options: OperatorOptions, filter_: DeliveryFilter, *, reexecut
     async with connect_at_current_schema(installation) as connection:
         plan = DeliveryReplay(connection)
         counts = await plan.count_deliveries(filter_)
-        total = sum(counts.values())
-        if total == 0:
+        if not any(counts.values()):
             await _raise_nothing_matches(plan, filter_)
-        if options.dry_run:
-            print_result(options, counts, "replayed", None, None)
-            print_note(f"{total} would be delivered again.")
-            return
-        effects = " Effects are repeated!" if reexecute and set(counts) != {RELAY} else ""
-        confirm(f"Deliver {total} events again?{effects}", yes=options.yes)
-        action = options.build_action(
-            OutboxReplayed, filter_, reexecute="yes" if reexecute else None
-        )
-        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        batches = plan.run(filter_, actions, action, rate=options.rate, reexecute=reexecute)
-        done = await run_batches("Replaying", total, batches)
-        print_result(options, counts, "replayed", done, action)
-        print_note(f"{done} will be delivered again. {STATUS_HINT}")
+
+        def start() -> tuple[OperatorAction, AsyncIterator[BatchProgress]]:
+            action = options.build_action(
+                OutboxReplayed, filter_, reexecute="yes" if reexecute else None
+            )
+            actions = build_operator_actions(installation, connection)
+            return action, plan.run(
+                filter_, actions, action, rate=options.rate, reexecute=reexecute
+            )
+
+        repeats_effects = reexecute and set(counts) != {RELAY}
+        await run_batch_command(REEXECUTE if repeats_effects else REPLAY, options, counts, start)
 
 
 def _refuse_narrowing(filter_: DeliveryFilter) -> None:
@@ -129,18 +148,14 @@ async def _republish(options: OperatorOptions, filter_: DeliveryFilter) -> None:
                 "Kafka holds every record that a receipt names; nothing is published again.",
                 "`govid outbox verify` shows other problems.",
             )
-        counts = {RELAY: len(ids)}
-        if options.dry_run:
-            print_result(options, counts, "replayed", None, None)
-            print_note(f"{len(ids)} would be published again.")
-            return
-        confirm(f"Publish {len(ids)} events again?", yes=options.yes)
-        action = options.build_action(OutboxReplayed, filter_, unproved="yes")
-        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
-        batches = DeliveryReplay(connection).run_for_events(ids, actions, action, rate=options.rate)
-        done = await run_batches("Replaying", len(ids), batches)
-        print_result(options, counts, "replayed", done, action)
-        print_note(f"{done} will be published again, with the same ids. {STATUS_HINT}")
+
+        def start() -> tuple[OperatorAction, AsyncIterator[BatchProgress]]:
+            action = options.build_action(OutboxReplayed, filter_, unproved="yes")
+            actions = build_operator_actions(installation, connection)
+            plan = DeliveryReplay(connection)
+            return action, plan.run_for_events(ids, actions, action, rate=options.rate)
+
+        await run_batch_command(REPUBLISH, options, {RELAY: len(ids)}, start)
 
 
 async def _raise_nothing_matches(plan: DeliveryReplay, filter_: DeliveryFilter) -> None:
@@ -179,17 +194,11 @@ async def _backfill(options: OperatorOptions, filter_: DeliveryFilter, subscribe
                 f"{subscriber} has received all matching events; nothing was changed.",
                 "`govid outbox list` with the same options shows what it has received.",
             )
-        counts = {subscriber: total}
-        if options.dry_run:
-            print_result(options, counts, "backfilled", None, None)
-            print_note(f"{total} would be delivered.")
-            return
-        confirm(f"Deliver {total} events to {subscriber}?", yes=options.yes)
-        action = options.build_action(OutboxBackfilled, filter_)
-        actions = build_operator_actions(installation, connection, subscriptions)
-        batches: AsyncIterator[BatchProgress] = plan.run(
-            filter_, actions, action, rate=options.rate
-        )
-        done = await run_batches("Backfilling", total, batches)
-        print_result(options, counts, "backfilled", done, action)
-        print_note(f"{done} will be delivered. {STATUS_HINT}")
+
+        def start() -> tuple[OperatorAction, AsyncIterator[BatchProgress]]:
+            action = options.build_action(OutboxBackfilled, filter_)
+            actions = build_operator_actions(installation, connection, subscriptions)
+            return action, plan.run(filter_, actions, action, rate=options.rate)
+
+        named = msgspec.structs.replace(BACKFILL, question=f"Deliver {{}} events to {subscriber}?")
+        await run_batch_command(named, options, {subscriber: total}, start)

@@ -18,10 +18,14 @@ from govid.bus.operations.inspection import DELIVERY_STATES
 from govid.bus.operations.verify_kafka import KafkaAudit, KafkaAuditResult
 from govid.bus.operations.verify_outbox import AuditRange, AuditTotals, DeliveryAudit
 from govid.gateway.cli.errors import BackendUnreachable, ExitCode
-from govid.gateway.cli.filters import MOMENT
-from govid.gateway.cli.operator import connect_at_current_schema
+from govid.gateway.cli.filters import check_period, period_options
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
-from govid.gateway.cli.target import Installation, explain_kafka_outage, find_installation
+from govid.gateway.cli.target import (
+    Installation,
+    connect_at_current_schema,
+    explain_kafka_outage,
+    find_installation,
+)
 
 MAX_FINDINGS = 1_000
 """At most this many findings are listed; all of them are counted."""
@@ -48,10 +52,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
 @click.command(
     "verify", cls=rich_click.RichCommand, epilog="Example: govid outbox verify --since 7d"
 )
-@click.option(
-    "--since", type=MOMENT, help="Only events stored at or after this time, or age (15m, 2h, 7d)."
-)
-@click.option("--until", type=MOMENT, help="Only events stored before this time or age.")
+@period_options
 @click.option("--without-kafka", is_flag=True, help="Audit the database only.")
 @json_option
 def verify(
@@ -64,8 +65,7 @@ def verify(
     read are findings. The command only reads and may run during traffic. It exits with 5 if there
     are findings; each finding names its remedy.
     """
-    if since is not None and until is not None and since >= until:
-        raise click.UsageError("--since must be before --until.")
+    check_period(since, until)
     report = asyncio.run(_verify(find_installation(), since, until, without_kafka=without_kafka))
     output = Output(as_json=as_json)
     if as_json:
