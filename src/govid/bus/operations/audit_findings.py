@@ -1,6 +1,6 @@
 """The findings of an audit of the outbox or of Kafka, each with its remedy for an operator."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -68,8 +68,8 @@ def delivery_problem(
         "doubled": f"event {event_id} is in two states at {subscriber}, one of them {state}",
         "event_deleted": f"{subscriber} has a delivery ({state or 'pending'}) of event {event_id}, "
         "whose row is gone",
-        "parked_for_nothing": f"a key of {subscriber} is parked at event {event_id}, which is not "
-        "pending",
+        "parked_for_nothing": f"a key of {subscriber} is parked at event {event_id}, but that "
+        "event is not pending",
     }
     effect = (
         "publishes it (again), with the same id"
@@ -95,8 +95,8 @@ def deliveries_lost(subscriber: str, first: UUID, count: int) -> AuditFinding:
     """Report that a subscriber has neither a pending delivery nor a receipt of *count* events."""
     return AuditFinding(
         problem="lost",
-        text=f"{subscriber} has neither pending deliveries nor receipts of {count} events that "
-        f"were addressed to it, the first being {first} of {_format_event_time(first)}",
+        text=f"{subscriber} is missing {count} of its events: no pending delivery and no receipt "
+        f"exists. The first is {first} of {_format_event_time(first)}",
         remedy=f"`govid outbox backfill --subscriber {subscriber} --since "
         f"{uuid7_timestamp(first).isoformat()} --reason '...'` delivers all that it lacks",
         subscriber=subscriber,
@@ -105,8 +105,30 @@ def deliveries_lost(subscriber: str, first: UUID, count: int) -> AuditFinding:
     )
 
 
+async def merge_lost_findings(
+    findings: AsyncIterator[list[AuditFinding]],
+) -> AsyncIterator[list[AuditFinding]]:
+    """Pass *findings* on, but merge those of lost events into one per subscriber at the end."""
+    lost: dict[str, AuditFinding] = {}
+    async for found in findings:
+        for one in found:
+            if one.problem == "lost" and one.subscriber and one.event_id:
+                first = lost.get(one.subscriber)
+                lost[one.subscriber] = one if first is None else _merge_lost(first, one)
+        yield [one for one in found if one.problem != "lost"]
+    yield [*lost.values()]
+
+
+def _merge_lost(first: AuditFinding, other: AuditFinding) -> AuditFinding:
+    ids = [one.event_id for one in (first, other) if one.event_id is not None]
+    return deliveries_lost(str(first.subscriber), min(ids), first.count + other.count)
+
+
 def sequence_gap(key: str, first: int, last: int, near_event_id: UUID) -> AuditFinding:
-    """Report that a key's events *first* to *last* are gone; *near* is an id of their time."""
+    """Report that a key's events *first* to *last* are gone.
+
+    *near_event_id* is the id of an event of about the same time.
+    """
     which = f"event {first}" if first == last else f"events {first} to {last}"
     return AuditFinding(
         problem="numbers_missing",

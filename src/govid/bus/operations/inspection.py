@@ -216,7 +216,7 @@ def _is_narrow(delivery_filter: DeliveryFilter, state: str | None) -> bool:
 
 
 def _split_range(id_range: tuple[UUID, UUID], *, single_range: bool) -> Iterator[tuple[UUID, UUID]]:
-    """Yield ranges of ids that make up *span*: the latest first, each longer than the last."""
+    """Yield ranges of ids that make up *id_range*: the latest first, each longer than the last."""
     lower, upper = id_range
     length = FIRST_WINDOW
     # In milliseconds, which are the first 48 bits of an id.

@@ -1,4 +1,4 @@
-"""Operator acceptances about Kafka: new partition counts, gaps, records that are ahead.
+"""Operator acceptances about Kafka: new partition counts, gaps, skips, records that are ahead.
 
 Each is stored in one transaction with the event that records it. A new number of partitions moves
 keys from one partition to another, so nothing of the topic may be in flight while it changes. The
@@ -14,7 +14,14 @@ from typing import Any
 import msgspec
 
 from govid.bus.delivery.subscriptions import RELAY
-from govid.bus.events import TopicGapAccepted, TopicKafkaAheadAccepted, TopicPartitionsAccepted
+from govid.bus.events import (
+    TopicGapAccepted,
+    TopicKafkaAheadAccepted,
+    TopicPartitionsAccepted,
+    TopicRecordsSkipped,
+)
+from govid.bus.kafka.inbound_faults import QUERIES as GAP_QUERIES
+from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.kafka_ahead import AheadPartition
 from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from govid.bus.storage.sql import load_statements
@@ -64,9 +71,9 @@ class PartitionSwitch:
         """Accept *partitions* for *topic*; return the number that it had before.
 
         Raises:
-            SwitchRunning: another operator is changing it.
+            SwitchInProgress: another operator is changing the number.
             RelayBusy: a replica still has records of the topic in flight.
-            SwitchLapsed: the switch took too long.
+            SwitchExpired: the pause of the topic expired before the switch was complete.
         """
         async with self._pause_topic(topic, partitions) as change:
             await self._wait_for_replicas(change)
@@ -127,6 +134,15 @@ class PartitionSwitch:
             raise RelayBusy from error
 
 
+async def count_gap_records(connection: Any, topic: str, partition: int, first: int) -> int:
+    """Return the number of records of the open gap that begins at *first*; 0 without such a gap."""
+    return sum(
+        row["next"] - row["first"]
+        for row in await connection.fetch(GAP_QUERIES["open_gaps"])
+        if (row["topic"], row["partition"], row["first"]) == (topic, partition, first)
+    )
+
+
 async def accept_gap(
     connection: Any,
     actions: OperatorActions,
@@ -155,13 +171,34 @@ async def accept_gap(
     return sum(accepted)
 
 
+async def accept_skip(
+    faults: InboundFaults, actions: OperatorActions, fault: InboundFault, metadata: ActionMetadata
+) -> bool:
+    """Accept that the records of *fault* are skipped; return whether no other operator had yet."""
+
+    async def work() -> TopicRecordsSkipped | None:
+        accepted = await faults.accept_skip(fault.topic, fault.partition, fault.first_offset)
+        if accepted is None:
+            return None
+        return metadata.build_event(
+            TopicRecordsSkipped,
+            topic=accepted.topic,
+            partition=accepted.partition,
+            first_offset=accepted.first_offset,
+            next_offset=accepted.next_offset,
+            fault=f"{accepted.kind}: {accepted.reason}",
+        )
+
+    return await actions.commit_event(work)
+
+
 async def accept_ahead(
     connection: Any,
     actions: OperatorActions,
     ahead: Sequence[AheadPartition],
     metadata: ActionMetadata,
 ) -> None:
-    """Let the relay publish although the database does not know the ends of *ahead*."""
+    """Let the relay publish although the last events of *ahead* are missing in the database."""
 
     async def work() -> TopicKafkaAheadAccepted:
         await connection.execute(
@@ -174,6 +211,13 @@ async def accept_ahead(
         return metadata.build_event(TopicKafkaAheadAccepted, ends=ends)
 
     await actions.commit_event(work)
+
+
+async def fetch_topic_states(
+    connection: Any, present: Mapping[str, int] | None, ordered: Sequence[str]
+) -> list[TopicState]:
+    """Return the stored topics, compared with the numbers in Kafka as in `compare_topics`."""
+    return compare_topics(await connection.fetch(QUERIES["topics"]), present, ordered)
 
 
 def compare_topics(

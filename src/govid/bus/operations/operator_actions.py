@@ -59,7 +59,7 @@ class ActionMetadata(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime = msgspec.field(default_factory=SystemClock().now)
 
     def build_event(self, event_struct: type[T], **members: Any) -> T:
-        """Build the event of *kind* that records the action."""
+        """Build the event of type *event_struct* that records the action."""
         return event_struct(
             act_id=self.id,
             operator=self.operator,
@@ -147,7 +147,7 @@ class RateLimiter:
     """Rate limit of an operator action, in deliveries a second; None means no limit."""
 
     def __init__(self, rate: float | None, batch_size: int = BATCH_SIZE) -> None:
-        """Limit batches to *batch_size* deliveries, and to those of one second."""
+        """Limit a batch to *batch_size* deliveries, and to what *rate* allows in one second."""
         self.batch_size = batch_size if rate is None else max(1, min(batch_size, int(rate)))
         self._rate = rate
         self._free_at = time.monotonic()

@@ -64,7 +64,7 @@ class StuckDeliveries:
     async def fetch_groups(
         self, delivery_filter: DeliveryFilter, fingerprint: str | None = None
     ) -> list[FailureGroup]:
-        """Return the failures by cause; those that need an operator's decision come first."""
+        """Return the failures by cause; groups of parked keys and dead letters come first."""
         rows = await self._connection.fetch(
             QUERIES["groups"], *delivery_filter.query_parameters(), fingerprint
         )

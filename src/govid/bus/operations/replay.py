@@ -21,8 +21,8 @@ from govid.bus.operations.operator_actions import (
     exclusive_action,
 )
 
-# What may be delivered again: deliveries that are complete and not pending again. Not those that an
-# operator has discarded: that was a decision.
+# The deliveries that can be replayed: completed ones that are not pending. Discarded deliveries are
+# excluded, because an operator decided against them.
 _CANDIDATES = f"""
     FROM bus.event e
     JOIN bus.receipt s ON s.event_id = e.id AND s.outcome IN ('done', 'skipped')
@@ -189,7 +189,10 @@ def _chunks(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
 
 
 class _ReplayBatch:
-    """One batch of a replay, from a position on; `next` is the following one, None at the end."""
+    """One batch of a replay, from a position on.
+
+    `next_position` is the position of the following batch, None at the end.
+    """
 
     def __init__(
         self,

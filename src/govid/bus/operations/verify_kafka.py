@@ -50,11 +50,11 @@ class KafkaAuditResult(msgspec.Struct, kw_only=True):
     """Number of receipts by result. Receipts that are not proved are not necessarily wrong.
 
     `proved`: the record is at its offset. `expired`: Kafka removed the record by its retention.
-    `forgotten`: the record was in an in-memory broker that was restarted. `unplaced`: Kafka never
-    reported the offset, and the record was not found. `unreadable`: the record is in an unreadable
-    batch. `inbound_removed`: foreign records that Kafka removed unread, without an acceptance by an
-    operator. `ahead_since`: time of the first event that Kafka holds and the database does not
-    know.
+    `forgotten`: the record was in an in-memory broker that was restarted. `unplaced`: Kafka did
+    not return the offset, and the record was not found. `unreadable`: the record is in an
+    unreadable batch. `inbound_removed`: foreign records that Kafka removed unread, without an
+    acceptance by an operator. `ahead_since`: time of the first event that Kafka holds and that is
+    missing in the database.
     """
 
     proved: int = 0

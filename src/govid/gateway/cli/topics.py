@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import click
@@ -10,25 +9,25 @@ import msgspec
 import rich_click
 
 from govid.bus import Outage
-from govid.bus.events import Topic, TopicRecordsSkipped
+from govid.bus.events import Topic
 from govid.bus.kafka.client_lifecycle import silence_client_logs
-from govid.bus.kafka.inbound_faults import QUERIES as GAP_QUERIES
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.kafka.topics import ordered_topics
 from govid.bus.operations.kafka_acceptance import (
-    QUERIES,
     PartitionSwitch,
     RelayBusy,
     SwitchExpired,
     SwitchInProgress,
     TopicState,
-    compare_topics,
+    accept_skip,
+    count_gap_records,
+    fetch_topic_states,
 )
 from govid.bus.operations.kafka_acceptance import accept_ahead as write_acceptance
 from govid.bus.operations.kafka_acceptance import accept_gap as write_gap_acceptance
-from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
+from govid.bus.operations.operator_actions import OperatorActions
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.cli.operator import (
     OperatorOptions,
@@ -148,14 +147,12 @@ async def _accept_gap(gap: tuple[str, int, int], options: OperatorOptions) -> No
     installation = find_installation()
     topic, partition, first = gap
     async with connect_at_current_schema(installation) as connection:
-        rows = await connection.fetch(GAP_QUERIES["open_gaps"])
-        found = {(row["topic"], row["partition"], row["first"]): row["next"] for row in rows}
-        if gap not in found:
+        count = await count_gap_records(connection, topic, partition, first)
+        if not count:
             raise CommandError(
                 f"there is no open gap at {topic}/{partition}/{first}; nothing was changed.",
                 "`govid outbox verify` names every gap.",
             )
-        count = found[gap] - first
         if options.dry_run:
             print_note(f"{count} records would be given up.")
             return
@@ -219,10 +216,10 @@ async def _fetch_states() -> tuple[list[TopicState], Sequence[InboundFault], str
     """Return the topics, the faults of the inbox, and why Kafka did not answer, if so."""
     installation = find_installation()
     async with connect_to_database(installation) as connection:
-        rows = await connection.fetch(QUERIES["topics"])
         faults = await InboundFaults(connection).fetch_all()
-    present = await _fetch_partitions(installation)
-    states = compare_topics(rows, present, ordered_topics(installation.settings.bus))
+        present = await _fetch_partitions(installation)
+        ordered = ordered_topics(installation.settings.bus)
+        states = await fetch_topic_states(connection, present, ordered)
     if present is None and installation.kafka_bootstrap_servers:
         return states, faults, await describe_unreachable(installation.kafka_bootstrap_servers)
     return states, faults, None
@@ -272,11 +269,8 @@ async def _find_changed_topic(
     present = await _fetch_partitions(installation)
     if present is None:
         raise await explain_kafka_outage(installation)
-    states = compare_topics(
-        await connection.fetch(QUERIES["topics"]),
-        present,
-        ordered_topics(installation.settings.bus),
-    )
+    ordered = ordered_topics(installation.settings.bus)
+    states = await fetch_topic_states(connection, present, ordered)
     found = {one.topic: one for one in states}
     if topic not in found:
         raise InvalidUsage(
@@ -351,7 +345,7 @@ async def _skip(options: OperatorOptions, topic: str, partition: int, offset: in
         else:
             confirm(f"Skip {what}? These records are never handled.", yes=options.yes)
             actions = build_operator_actions(installation, connection)
-            if not await actions.commit_event(partial(_accept_skip, faults, fault, metadata)):
+            if not await accept_skip(faults, actions, fault, metadata):
                 raise CommandError(
                     "another operator has already accepted this.",
                     "`govid outbox status` shows whether the partition continues.",
@@ -384,20 +378,4 @@ async def _find_fault(
     raise CommandError(
         f"the inbox has not stopped at {topic}/{partition}/{offset}; nothing was changed.",
         "`govid outbox status` names the positions where it has.",
-    )
-
-
-async def _accept_skip(
-    faults: InboundFaults, fault: InboundFault, metadata: ActionMetadata
-) -> TopicRecordsSkipped | None:
-    accepted = await faults.accept_skip(fault.topic, fault.partition, fault.first_offset)
-    if accepted is None:
-        return None
-    return metadata.build_event(
-        TopicRecordsSkipped,
-        topic=accepted.topic,
-        partition=accepted.partition,
-        first_offset=accepted.first_offset,
-        next_offset=accepted.next_offset,
-        fault=f"{accepted.kind}: {accepted.reason}",
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ import rich_click
 from govid.bus import Outage
 from govid.bus.kafka.client_lifecycle import silence_client_logs
 from govid.bus.kafka.topic_reader import open_reader
-from govid.bus.operations.audit_findings import AuditFinding, deliveries_lost
+from govid.bus.operations.audit_findings import AuditFinding, merge_lost_findings
 from govid.bus.operations.inspection import DELIVERY_STATES
 from govid.bus.operations.verify_kafka import KafkaAudit, KafkaAuditResult
 from govid.bus.operations.verify_outbox import AuditRange, AuditTotals, DeliveryAudit
@@ -85,11 +86,7 @@ async def _verify(
     without_kafka: bool,
 ) -> VerifyReport:
     async with connect_at_current_schema(installation) as connection:
-        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        range_ = AuditRange.for_period(
-            since, until, now=now, retained_days=installation.settings.bus.row_retention_days
-        )
-        report = VerifyReport(since=since, until=until or now)
+        range_, report = await _begin_report(installation, connection, since, until)
         if without_kafka:
             print_note("Kafka is not checked.")
             await _audit_database(connection, range_, report)
@@ -99,30 +96,10 @@ async def _verify(
                 "no Kafka is configured.",
                 "Set GOVID_KAFKA_BOOTSTRAP_SERVERS, or audit the database with --without-kafka.",
             )
-        silence_client_logs()
-        try:
-            async with open_reader(installation.kafka_bootstrap_servers) as reader:
-                await _audit_database(connection, range_, report)
-                settings = msgspec.structs.replace(
-                    installation.settings.bus,
-                    kafka_bootstrap_servers=installation.kafka_bootstrap_servers,
-                )
-                audit = KafkaAudit(
-                    settings,
-                    connection,
-                    reader,
-                    range_,
-                    broker_started_at=_broker_started_at(installation),
-                )
-                report.add_findings(await audit.inspect_topics())
-                await _collect_findings(
-                    "Reading partitions", _count_items(audit), audit.run(), report
-                )
-                report.kafka = audit.result
-        except Outage as error:
-            raise await explain_kafka_outage(
-                installation, "--without-kafka audits the database only."
-            ) from error
+        remedy = "--without-kafka audits the database only."
+        async with _open_kafka_audit(installation, connection, range_, remedy) as audit:
+            await _audit_database(connection, range_, report)
+            await _audit_kafka(audit, report)
     return report
 
 
@@ -134,34 +111,45 @@ async def find_unproved_events(
     Raises:
         BackendUnreachable: Kafka does not answer.
     """
+    range_, report = await _begin_report(installation, connection, since, until)
+    async with _open_kafka_audit(installation, connection, range_) as audit:
+        await _audit_kafka(audit, report)
+    return audit.lost_event_ids
+
+
+async def _begin_report(
+    installation: Installation, connection: Any, since: datetime | None, until: datetime | None
+) -> tuple[AuditRange, VerifyReport]:
+    """Return the range to audit and an empty report of it; by default it ends at present."""
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     range_ = AuditRange.for_period(
         since, until, now=now, retained_days=installation.settings.bus.row_retention_days
     )
-    report = VerifyReport(since=since, until=until or now)
-    settings = msgspec.structs.replace(
-        installation.settings.bus, kafka_bootstrap_servers=installation.kafka_bootstrap_servers
-    )
+    return range_, VerifyReport(since=since, until=until or now)
+
+
+@asynccontextmanager
+async def _open_kafka_audit(
+    installation: Installation, connection: Any, range_: AuditRange, remedy: str = ""
+) -> AsyncIterator[KafkaAudit]:
+    """Connect to Kafka during the block; *remedy* is shown if it does not answer."""
+    servers = installation.kafka_bootstrap_servers
+    settings = msgspec.structs.replace(installation.settings.bus, kafka_bootstrap_servers=servers)
+    started_at = _broker_started_at(installation)
     silence_client_logs()
     try:
-        async with open_reader(installation.kafka_bootstrap_servers) as reader:
-            audit = KafkaAudit(
-                settings,
-                connection,
-                reader,
-                range_,
-                broker_started_at=_broker_started_at(installation),
-            )
-            await audit.inspect_topics()
-            await _collect_findings("Reading partitions", _count_items(audit), audit.run(), report)
+        async with open_reader(servers) as reader:
+            yield KafkaAudit(settings, connection, reader, range_, broker_started_at=started_at)
     except Outage as error:
-        raise await explain_kafka_outage(installation) from error
-    return audit.lost_event_ids
+        raise await explain_kafka_outage(installation, remedy) from error
 
 
-def _count_items(audit: KafkaAudit) -> int:
-    """Return how many items *audit* yields: one per partition, and one for lost records."""
-    return len(audit.partitions) + 1
+async def _audit_kafka(audit: KafkaAudit, report: VerifyReport) -> None:
+    report.add_findings(await audit.inspect_topics())
+    # One item per partition, and one for the lost records of all.
+    total = len(audit.partitions) + 1
+    await _collect_findings("Reading partitions", total, audit.run(), report)
+    report.kafka = audit.result
 
 
 def _broker_started_at(installation: Installation) -> datetime | None:
@@ -178,31 +166,12 @@ async def _audit_database(connection: Any, range_: AuditRange, report: VerifyRep
     await _collect_findings(
         "Auditing events",
         await audit.count_events(),
-        _merge_lost_findings(audit.run()),
+        merge_lost_findings(audit.run()),
         report,
         lambda: totals.events,
     )
     report.events, report.unaddressed = totals.events, totals.unaddressed
     report.deliveries = totals.states
-
-
-async def _merge_lost_findings(
-    findings: AsyncIterator[list[AuditFinding]],
-) -> AsyncIterator[list[AuditFinding]]:
-    """Pass *findings* on, but merge those of lost events into one per subscriber at the end."""
-    lost: dict[str, AuditFinding] = {}
-    async for found in findings:
-        for one in found:
-            if one.problem == "lost" and one.subscriber and one.event_id:
-                first = lost.get(one.subscriber)
-                lost[one.subscriber] = one if first is None else _merge_lost(first, one)
-        yield [one for one in found if one.problem != "lost"]
-    yield [*lost.values()]
-
-
-def _merge_lost(first: AuditFinding, other: AuditFinding) -> AuditFinding:
-    ids = [one.event_id for one in (first, other) if one.event_id is not None]
-    return deliveries_lost(str(first.subscriber), min(ids), first.count + other.count)
 
 
 async def _collect_findings(

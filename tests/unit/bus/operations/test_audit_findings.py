@@ -1,4 +1,4 @@
-"""Findings of one cause are one line, with one command."""
+"""Findings of one cause are reported in one line, with one command."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -8,10 +8,10 @@ import pytest
 from govid.bus.operations.audit_findings import (
     AuditFinding,
     delivery_problem,
+    merge_lost_findings,
     record_differs,
     record_missing,
 )
-from govid.gateway.cli.outbox.verify import _merge_lost_findings
 
 FIRST = UUID("019d0000-0000-7000-8000-000000000001")
 SECOND = UUID("019d0000-0000-7000-8000-000000000002")
@@ -25,7 +25,7 @@ async def batches(*ids: UUID) -> AsyncIterator[list[AuditFinding]]:
 
 @pytest.mark.parametrize("ids", [(FIRST, SECOND), (SECOND, FIRST), (THIRD, FIRST, SECOND)])
 async def test_f17_lost_events_of_a_subscriber_are_one_finding(ids: tuple[UUID, ...]) -> None:
-    (found,) = [one async for some in _merge_lost_findings(batches(*ids)) for one in some]
+    (found,) = [one async for some in merge_lost_findings(batches(*ids)) for one in some]
     assert (found.count, found.event_id) == (len(ids), FIRST)
     assert found.remedy == (
         "`govid outbox backfill --subscriber nhs.booking --since 2026-03-18T08:11:33.248000+00:00 "
@@ -34,7 +34,7 @@ async def test_f17_lost_events_of_a_subscriber_are_one_finding(ids: tuple[UUID, 
 
 
 async def test_f17_one_lost_event_is_named_by_its_id() -> None:
-    (found,) = [one async for some in _merge_lost_findings(batches(FIRST)) for one in some]
+    (found,) = [one async for some in merge_lost_findings(batches(FIRST)) for one in some]
     assert found == delivery_problem("lost", "nhs.booking", FIRST, None)
 
 
