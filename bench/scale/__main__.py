@@ -24,10 +24,10 @@ from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.gauges import DatabaseSampler
 from govid.bus.operations.delivery_filter import DeliveryFilter
 from govid.bus.operations.inspection import OutboxInspection
+from govid.bus.operations.outbox_tail import FIRST_SINCE
 from govid.bus.operations.verify_outbox import AuditRange, DeliveryAudit
 from govid.bus.shared.ids import first_uuid7_at
 from govid.bus.storage.partitions import QUERIES as RETENTION
-from govid.gateway.cli.events import FIRST_SINCE
 from govid.gateway.migrations import upgrade
 from tests.backends import cluster
 

@@ -15,7 +15,8 @@ from govid.bus import Outage
 from govid.bus.events import Topic
 from govid.bus.events.masking import MASK, mask_payload
 from govid.bus.kafka.topic_tail import TailRecord, open_tail
-from govid.bus.shared.ids import EPOCH, first_uuid7_at
+from govid.bus.operations.outbox_tail import OutboxTail, StoredEvent
+from govid.bus.shared.ids import EPOCH
 from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.cli.errors import BackendUnreachable, CommandRefused, InvalidUsage
 from govid.gateway.cli.filters import MOMENT
@@ -32,24 +33,6 @@ from govid.gateway.settings.kafka_addresses import describe_unreachable
 EventSource = Literal["kafka", "outbox"]
 NO_TIME = EPOCH
 """Shown for a record whose timestamps are outside the calendar."""
-POLL_SECONDS = 0.2
-BATCH = 5000
-LOOKBEHIND_ROWS = 1000
-"""Positions that are read again, because positions are assigned before transactions commit."""
-
-_EVENTS_AFTER = """
-    SELECT pos, id::text AS id, type, topic, key, record_key, payload::text AS payload, occurred_at
-    FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT $2
-"""
-
-
-_LAST_POSITION = "SELECT coalesce(max(pos), 0) FROM bus.event"
-# By id, which begins with the time of the event. The order of ids and positions differs only for
-# events of the same moment, so the lowest position is among the first ids.
-FIRST_SINCE = """
-    SELECT coalesce(min(pos) - 1, (SELECT max(pos) FROM bus.event), 0)
-    FROM (SELECT pos FROM bus.event WHERE id >= $1 ORDER BY id LIMIT $2) AS first
-"""
 
 
 class ObservedEvent(RedactedStruct, frozen=True, kw_only=True):
@@ -126,9 +109,10 @@ async def follow_events(
             print_note(f"{outage}: reading the outbox.")
     async with connect_to_database(installation) as connection:
         print_note("From the outbox: it has no activity records and no decisions about reads.")
-        start = await _find_start(connection, since)
+        tail = OutboxTail(connection)
+        stored = tail.read(await tail.find_start(since), stops_at_end=stops_at_end)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
-        yield _read_outbox(connection, start, wanted, stops_at_end=stops_at_end, raw=raw)
+        yield _read_outbox(stored, wanted, raw=raw)
 
 
 def _report_missing_topics(stops_at_end: bool, names: Sequence[str]) -> None:
@@ -157,43 +141,22 @@ async def _read_kafka(
             yield event
 
 
-async def _find_start(connection: Any, since: datetime | None) -> int:
-    """Return the position before the first event to show."""
-    if since is None:
-        position: int = await connection.fetchval(_LAST_POSITION)
-    else:
-        position = await connection.fetchval(FIRST_SINCE, first_uuid7_at(since), LOOKBEHIND_ROWS)
-    return position
-
-
 async def _read_outbox(
-    connection: Any, start: int, topics: set[str] | None, *, stops_at_end: bool, raw: bool
+    events: AsyncIterator[StoredEvent], topics: set[str] | None, *, raw: bool
 ) -> AsyncIterator[ObservedEvent]:
-    seen: set[int] = set()
-    lower_bound = start
-    while True:
-        rows = await connection.fetch(_EVENTS_AFTER, lower_bound, BATCH)
-        for row in rows:
-            if row["pos"] in seen:
-                continue
-            seen.add(row["pos"])
-            if topics is not None and row["topic"] not in topics:
-                continue
-            payload = msgspec.json.decode(row["payload"])
-            yield ObservedEvent(
-                topic=row["topic"],
-                type=row["type"],
-                id=row["id"],
-                key=row["record_key"],
-                time=row["occurred_at"],
-                position=str(row["pos"]),
-                payload=payload if raw else mask_payload(payload, row["type"]),
-            )
-        if stops_at_end and len(rows) < BATCH:
-            return
-        lower_bound = max(start, max(seen, default=start) - LOOKBEHIND_ROWS)
-        seen = {pos for pos in seen if pos > lower_bound}
-        await asyncio.sleep(POLL_SECONDS)
+    async for event in events:
+        if topics is not None and event.topic not in topics:
+            continue
+        payload = msgspec.json.decode(event.payload)
+        yield ObservedEvent(
+            topic=event.topic,
+            type=event.type,
+            id=event.id,
+            key=event.record_key,
+            time=event.occurred_at,
+            position=str(event.position),
+            payload=payload if raw else mask_payload(payload, event.type),
+        )
 
 
 def _decode_payload(value: bytes) -> Any:
