@@ -1,4 +1,4 @@
-"""An outbox with history, and commands that inspect it."""
+"""Fixtures of the command tests: an outbox with past events, and a runner of commands."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,17 +36,17 @@ RELAY = "kafka.relay"
 
 
 class OutboxFixture:
-    """Puts events into the outbox, and marks deliveries as completed."""
+    """Puts events into the outbox, and changes the states of their deliveries."""
 
     def __init__(self, uow: UnitOfWork, outbox: PostgresOutbox, connection: Any) -> None:
-        """Emit by *uow* into *outbox*, mark through *connection*."""
+        """Emit by *uow* into *outbox*, change states through *connection*."""
         self.connection = connection
         self.actions = OperatorActions(connection, outbox)
         self._uow = uow
         self._outbox = outbox
 
     def with_connection(self, connection: Any) -> "OutboxFixture":
-        """Return the same for another operator, with a *connection* of its own."""
+        """Return the same fixture on another *connection*, as a second operator has."""
         return OutboxFixture(self._uow, self._outbox, connection)
 
     async def emit(self, account_id: UUID | None = None) -> UUID:
@@ -80,7 +80,7 @@ class OutboxFixture:
         )
 
     async def park(self, subscriber: str, event_id: UUID) -> None:
-        """Park the event's key for *subscriber* after all its attempts."""
+        """Park the key of the event at *subscriber*, with all attempts used."""
         await self.connection.execute(
             """
             INSERT INTO bus.parked
@@ -93,7 +93,7 @@ class OutboxFixture:
         )
 
     async def dead_letter(self, subscriber: str, event_id: UUID) -> None:
-        """Dead-letter the event for *subscriber*."""
+        """Dead-letter the delivery of the event to *subscriber*."""
         await self.connection.execute(
             """
             WITH struck AS (
@@ -149,9 +149,9 @@ async def connection(database_url: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def outbox(database: Database, connection: Any) -> OutboxFixture:
-    """Return the outbox of the test's database."""
+    """Return an outbox whose events have one subscriber besides the relay."""
     subscriptions = Subscriptions()
-    consumer = Subscriber(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - never called
+    consumer = Subscriber(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - it is never called
     subscriptions.add(consumer)
     outbox = PostgresOutbox(
         EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), subscriptions
@@ -162,14 +162,14 @@ def outbox(database: Database, connection: Any) -> OutboxFixture:
 
 @pytest.fixture
 def runner(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """Return a runner of commands that know the test's database, and no other setting."""
+    """Return a runner of commands whose only setting is the test's database."""
     monkeypatch.chdir(tmp_path)
     return CliRunner(env={**PLAIN, "GOVID_DATABASE_URL": database_url})
 
 
 @pytest.fixture
 def count_deliveries(database_url: str) -> Callable[[], int]:
-    """Return a function for tests without a loop that counts pending deliveries."""
+    """Return a function that counts pending deliveries, for tests without an event loop."""
 
     async def count() -> int:
         connection = await asyncpg.connect(database_url)

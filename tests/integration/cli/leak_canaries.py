@@ -19,7 +19,7 @@ PHONE = "+447700900731"
 POSTCODE = "ZW9 7QK"
 GIVEN = "Quillonsia"
 DEPARTMENT_WORDS = ("Jane Canary", "943 476 5919", "SOMEBODY", "Newton")
-"""What a simulated department in trouble says of people, in bodies that must never be repeated."""
+"""Personal data in the error bodies of a simulated department, which govid must not repeat."""
 CARRYING_MEMBERS = {
     "identity.verification.request": "identifierValue",
     "hmrc.death.notification": "identifierValue",

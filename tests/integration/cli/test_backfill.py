@@ -20,7 +20,7 @@ ALL = DeliveryFilter()
 
 def newcomer(wants: Any = lambda _event: True) -> Subscriptions:
     subscriptions = Subscriptions()
-    consumer = Subscriber(name=NEW, handles=(VerificationRequested,), handler=None, predicate=wants)  # type: ignore[arg-type] - never called
+    consumer = Subscriber(name=NEW, handles=(VerificationRequested,), handler=None, predicate=wants)  # type: ignore[arg-type] - it is never called
     subscriptions.add(consumer)
     return subscriptions
 
@@ -108,7 +108,7 @@ async def test_r9_a_delivery_that_was_lost_is_made_good_whatever_is_wanted_now(
     event_id = await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery")
     subscriptions = Subscriptions()
-    picky = Subscriber(name=SUBSCRIBER, handles=(), handler=None)  # type: ignore[arg-type] - never called
+    picky = Subscriber(name=SUBSCRIBER, handles=(), handler=None)  # type: ignore[arg-type] - it is never called
     subscriptions.add(picky)
     assert await run(outbox, of(outbox, subscriptions, SUBSCRIBER)) == [1]
     assert await run(outbox, of(outbox, subscriptions, RELAY)) == [1]

@@ -60,7 +60,7 @@ async def test_f13_what_cannot_be_recorded_is_not_shown(
     await outbox.emit()
     await connection.execute(
         "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = 'disk_full'; END $$"
+        " $$ BEGIN RAISE EXCEPTION 'disk is full' USING ERRCODE = 'disk_full'; END $$"
     )
     await connection.execute(
         "CREATE TRIGGER refused BEFORE INSERT ON bus.event"

@@ -244,7 +244,7 @@ async def test_f1_a_new_database_is_taken_and_known_again(
         with Dev(tmp_path / ".govid", **extra) as dev:
             assert dev.panel["postgres_embedded"] is False
             assert dev.panel["sign_in"] != []
-            # Readers of the user's own Kafka would block an account.
+            # Another consumer of this Kafka would block an account because of the notice.
             assert dev.panel["death_notification_for"] is None
     await postgres.drop(postgres_server, url)
 

@@ -1,4 +1,4 @@
-"""`govid accounts forgive`: attempts given back, with operator and reason."""
+"""`govid accounts forgive`: an operator resets attempts and gives a reason."""
 
 import json
 from collections.abc import Callable

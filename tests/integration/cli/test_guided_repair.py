@@ -1,4 +1,4 @@
-"""The output of the commands is enough to repair a parked handler."""
+"""An operator without experience repairs a parked handler by following the printed hints."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ from tests.integration.cli.conftest import in_thread
 
 
 class Mendable:
-    """A handler's department, which is broken until it is repaired."""
+    """A handler's department, which fails until the test repairs it."""
 
     def __init__(self) -> None:
         self.broken = True
@@ -50,7 +50,7 @@ async def impatient(
 
 @pytest.fixture
 def person(runner: CliRunner) -> Callable[[str], Any]:
-    """Return a function that runs a printed line of shell, with a reason filled in."""
+    """Return an operator who runs a printed command line and adds a reason."""
 
     def types(line: str) -> Any:
         words = line.replace("'...'", "mended").split()[1:]
@@ -90,7 +90,7 @@ async def test_a_person_mends_a_parked_handler_by_what_the_commands_say(
         async with asyncio.timeout(20):
             await wait_until(lambda: settled(impatient, 3))
         after = await person(proposed(retried, "status"))
-        # The relay's deliveries are still pending: no Kafka takes part.
+        # The deliveries of the relay are still pending: this test has no Kafka.
         assert "Parked" not in after.stderr
         line = next(one for one in after.stdout.splitlines() if one.startswith(NAME))
         assert line.split("\t")[1:] == ["0", "-", "0", "0", "0"]

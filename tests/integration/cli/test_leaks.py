@@ -1,4 +1,4 @@
-"""After all demos and all faults of both departments, nothing personal is visible outside.
+"""After all scenarios and faults of both departments, no personal data has left the database.
 
 Against `govid dev` as a process of its own, which logs all that it can.
 """
@@ -64,7 +64,7 @@ def stage(dev: Dev, demo_people: RecordedPeople, tmp_path: Path) -> ScenarioRunn
 
 
 async def live(stage: ScenarioRunner, demo_people: RecordedPeople) -> tuple[DemoPerson, DemoPerson]:
-    """Run every scenario and meet every fault; return a verified and a blocked person."""
+    """Run every scenario and every fault; return a verified and a blocked person."""
     await run_scenarios(["death-notification"], stage, Output(as_json=True))
     blocked = demo_people.people[-1]
     await run_scenarios(
@@ -77,7 +77,7 @@ async def live(stage: ScenarioRunner, demo_people: RecordedPeople) -> tuple[Demo
 
 
 async def meet(stage: ScenarioRunner, fault: InjectedFault) -> None:
-    """Let a person of each department meet *fault*, and be verified when it is over."""
+    """Verify a person of each department after *fault* has delayed it."""
     patient, taxpayer = (
         stage.create_person(IdentifierType.NHS),
         stage.create_person(IdentifierType.NIN),

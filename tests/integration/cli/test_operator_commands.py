@@ -19,7 +19,7 @@ DISCARD = ("outbox", "discard", "--subscriber", SUBSCRIBER)
 
 @pytest.fixture
 async def parked(outbox: OutboxFixture) -> UUID:
-    """Return an event at which the NHS has failed permanently."""
+    """Return an event whose key is parked at the NHS."""
     event_id = await outbox.emit()
     await outbox.complete(RELAY)
     await outbox.park(SUBSCRIBER, event_id)

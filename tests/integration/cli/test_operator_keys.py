@@ -1,4 +1,4 @@
-"""The operator's own keys: wrong ones are reported, older ones are read, none is lost too soon."""
+"""The operator's own keys: wrong ones are reported, older ones read, none is deleted too soon."""
 
 import json
 from typing import Any

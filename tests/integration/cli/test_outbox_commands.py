@@ -13,7 +13,7 @@ from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
 @pytest.fixture
 async def event_id(outbox: OutboxFixture) -> UUID:
-    """Return the one event: published, and still pending for the NHS."""
+    """Return the only event: published, and still pending for the NHS."""
     event_id = await outbox.emit()
     await outbox.complete(RELAY)
     return event_id

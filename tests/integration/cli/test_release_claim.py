@@ -1,4 +1,4 @@
-"""`govid accounts release`: a claim ended, with operator and reason."""
+"""`govid accounts release`: an operator releases an identifier and gives a reason."""
 
 import json
 from collections.abc import Callable

@@ -231,7 +231,7 @@ async def test_r10_an_action_that_meets_a_workers_locks_crosswise_begins_anew(
 
 
 async def wait_until_blocked(connection: Any) -> None:
-    """Return once a session waits for a lock of this *connection*."""
+    """Return once another session waits for a lock of this *connection*."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     )

@@ -56,7 +56,7 @@ async def test_r11_each_event_is_once_at_each_addressee(
     assert [step.done async for step in stuck.discard(chosen, outbox.actions, act)] == [1]
     found, tally = await audit(connection)
     assert found == []
-    # The action is an event as well, which has no subscriber.
+    # The operator action is an event as well, and has no subscriber.
     assert (tally.events, tally.unaddressed) == (8, 0)
     assert tally.states == {
         RELAY: {"done": 7},
@@ -184,7 +184,7 @@ async def test_r11_what_is_in_two_states_is_found(outbox: OutboxFixture, connect
         event_id,
     )
     assert await problems(connection) == [("doubled", SUBSCRIBER, event_id)]
-    # A replayed delivery and its receipt exist together, rightly.
+    # A replayed delivery may exist together with its receipt.
     await connection.execute("UPDATE bus.delivery SET replay_id = $1", uuid4())
     assert await problems(connection) == []
 

@@ -1,4 +1,4 @@
-"""Commands run in this process, without a developer's settings."""
+"""Commands run in this process, without settings of the environment."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Seeded people cannot be mistaken for real people, nor for the contract's examples."""
+"""Synthetic people cannot be confused with real people or with the examples of the contract."""
 
 import re
 

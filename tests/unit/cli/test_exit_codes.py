@@ -25,7 +25,7 @@ def command_that_raises(error: BaseException) -> CommandGroup:
         (click.UsageError("Not like this."), 2),
         (errors.InvalidUsage("Not like this."), 2),
         (errors.CommandRefused("No."), 3),
-        (errors.BackendUnreachable("No answer."), 4),
+        (errors.BackendUnreachable("It does not answer."), 4),
         (errors.CheckFailed("Wrong."), 5),
         (KeyboardInterrupt(), 130),
         (click.Abort(), 130),
