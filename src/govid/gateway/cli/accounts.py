@@ -260,12 +260,14 @@ def show(as_json: bool, **values: Any) -> None:
 
     report = asyncio.run(fetch_report())
     output = Output(as_json=as_json)
+    # The member keeps the name that scripts of operators know.
+    death_notice = {"death_stands": report.has_death_notice}
     if as_json:
-        output.print_document(report)
+        output.print_document(
+            {"account": report.account, **death_notice, "history": report.history}
+        )
         return
-    output.print_mapping(
-        {**msgspec.structs.asdict(report.account), "death_stands": report.has_death_notice}
-    )
+    output.print_mapping({**msgspec.structs.asdict(report.account), **death_notice})
     if report.history:
         columns = ("id", "kind", "occurred_at", "outcome", "operator", "stated_reason")
         click.echo()
