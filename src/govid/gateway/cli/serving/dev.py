@@ -14,7 +14,8 @@ from govid.gateway.cli.commands import STARTED_AT
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.serving.listening import (
-    PORT,
+    address_options,
+    address_settings,
     open_listener,
     refuse_exposure,
     stop_on_signals,
@@ -28,13 +29,7 @@ _DEV_RUN = "govid.gateway.cli.serving.dev_run"
 
 
 @click.command("dev", cls=rich_click.RichCommand, epilog="Example: govid dev --port 8001")
-@click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]")
-@click.option(
-    "--port",
-    type=PORT,
-    metavar="PORT",
-    help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
-)
+@address_options
 @click.option("--expose", is_flag=True, help="Allow a --host that other machines can reach.")
 @click.option("--reset", is_flag=True, help="Delete all data first.")
 @click.option("--no-seed", is_flag=True, help="Do not add demonstration people.")
@@ -51,8 +46,7 @@ def command(
     """
     # SIGTERM or a closed terminal ends this command like Ctrl-C: the database is stopped.
     stop_on_signals()
-    asked = {"GOVID_HOST": host, "GOVID_PORT": port}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = address_settings(host, port)
     base = load_settings(given, demonstration=True)
     refuse_exposure(base.host, expose=expose)
     folder = StateFolder(base.data_dir)

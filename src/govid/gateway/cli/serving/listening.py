@@ -12,9 +12,27 @@ from types import FrameType
 import click
 
 from govid.gateway.cli.errors import CommandError, CommandRefused
+from govid.gateway.cli.output import apply_options
 
 BACKLOG = 2048
 PORT = click.IntRange(0, 65535)
+
+address_options = apply_options(
+    click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]"),
+    click.option(
+        "--port",
+        type=PORT,
+        metavar="PORT",
+        help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
+    ),
+)
+"""Adds the options for the address of the server; `address_settings` takes their values."""
+
+
+def address_settings(host: str | None, port: int | None) -> dict[str, object]:
+    """Return the settings that the given options override."""
+    values = {"GOVID_HOST": host, "GOVID_PORT": port}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def open_listener(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socket:

@@ -12,7 +12,8 @@ from govid.gateway.cli.check import collect_findings
 from govid.gateway.cli.errors import CommandRefused, InvalidUsage
 from govid.gateway.cli.output import print_note
 from govid.gateway.cli.serving.listening import (
-    PORT,
+    address_options,
+    address_settings,
     format_listener_url,
     open_listener,
     stop_on_hangup,
@@ -26,13 +27,7 @@ from govid.gateway.settings import Settings, load_from_environment
 
 
 @click.command("serve", cls=rich_click.RichCommand, epilog="Example: govid migrate && govid serve")
-@click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]")
-@click.option(
-    "--port",
-    type=PORT,
-    metavar="PORT",
-    help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
-)
+@address_options
 @click.option(
     "--accept-kafka-ahead",
     is_flag=True,
@@ -48,8 +43,7 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     prevent the start.
     """
     stop_on_signals()
-    asked = {"GOVID_HOST": host, "GOVID_PORT": port}
-    settings = load_settings({name: value for name, value in asked.items() if value is not None})
+    settings = load_settings(address_settings(host, port))
     if accept_kafka_ahead:
         asyncio.run(accept_ahead_at_start())
     found = asyncio.run(collect_findings(settings))
