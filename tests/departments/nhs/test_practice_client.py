@@ -24,6 +24,7 @@ from govid.nhs.clients.factory import SIMULATED_PRACTICES, NhsConnection
 from govid.nhs.clients.interfaces import (
     AppointmentChanged,
     BookingOrder,
+    PracticeAppointment,
     PracticeClient,
     PracticeRuleBroken,
     SlotGone,
@@ -133,8 +134,8 @@ async def test_of_fifty_at_once_one_gets_the_slot(own: PracticeClient) -> None:
         *(own.book(order(first, patient=str(number))) for number in range(50)),
         return_exceptions=True,
     )
-    kinds = [type(one).__name__ for one in ended]
-    assert (kinds.count("Appointment"), kinds.count("SlotGone")) == (1, 49)
+    kinds = [type(one) for one in ended]
+    assert (kinds.count(PracticeAppointment), kinds.count(SlotGone)) == (1, 49)
 
 
 async def test_what_breaks_a_rule_is_not_granted(practices: PracticeClient) -> None:
