@@ -6,8 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
+from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics
+from govid.nhs.simulator import ClientKey
 from tests.departments.clock import MovingClock
+from tests.departments.verification_contracts import Connect, VerificationContract
+
+QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
 
 
 @pytest.fixture
@@ -34,3 +40,42 @@ async def http(certificates: ssl.SSLContext) -> AsyncIterator[Any]:
     yield opened
     for client in clients:
         await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def client_key() -> ClientKey:
+    """Return one key for all tests: making one takes a while."""
+    return ClientKey()
+
+
+@pytest.fixture
+def counted() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def connect(counted: CollectorRegistry) -> AsyncIterator[Connect]:
+    """Yield a function that builds the verifier of a contract at a target."""
+    departments: list[Department] = []
+    metrics = UpstreamMetrics(counted)
+
+    def to(
+        contract: VerificationContract,
+        target: Any,
+        policy: RequestPolicy = QUICK,
+        *,
+        refuse_simulators: bool = False,
+        **changes: Any,
+    ) -> Any:
+        department = Department(
+            contract.department,
+            transport=target.transport,
+            metrics=metrics,
+            refuse_simulators=refuse_simulators,
+        )
+        departments.append(department)
+        return contract.build_verifier(department, target, policy, **changes)
+
+    yield to
+    for department in departments:
+        await department.close()

@@ -4,98 +4,60 @@ from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from govid.bus import SystemClock
-from govid.bus.shared.identifiers import ClaimedFacts
-from govid.bus.shared.verification import IdentityClaim
-from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics, in_process_transport
-from govid.hmrc.clients import oauth as hmrc_oauth
-from govid.hmrc.clients.factory import build_verifier
-from govid.hmrc.clients.interfaces import NinoVerifier
-from govid.hmrc.simulator import BASE_URL as HMRC_URL
-from govid.hmrc.simulator import SCOPE, HmrcSimulator
 from govid.hmrc.simulator.people import SimulatedPerson as Taxpayer
-from govid.nhs.clients import oauth as nhs_oauth
-from govid.nhs.clients.factory import NhsConnection
-from govid.nhs.clients.interfaces import PatientRegistry
-from govid.nhs.simulator import BASE_URL as NHS_URL
-from govid.nhs.simulator import ClientKey, NhsSimulator
+from govid.nhs.simulator import ClientKey
 from govid.nhs.simulator.patients import SimulatedPatient as Patient
-from tests.departments.hmrc.api_requests import PDV_PATH
+from tests.departments.verification_contracts import (
+    Connect,
+    ConnectedContract,
+    HmrcContract,
+    PdsContract,
+)
 
-NUMBER, NINO, BORN = "9990000085", "WW000003C", date(1980, 2, 29)
-QUICK = RequestPolicy(total_seconds=2, first_backoff_seconds=0.001)
+NUMBER, NINO, BORN = "9990000085", "WW000003C", "1980-02-29"
 
 
-class Departments:
+class BothDepartments:
     """Both departments, with one person on record at each."""
 
-    def __init__(self, patients: PatientRegistry, taxpayers: NinoVerifier) -> None:
-        self._patients = patients
-        self._taxpayers = taxpayers
+    def __init__(self, nhs: ConnectedContract, hmrc: ConnectedContract) -> None:
+        self._nhs = nhs
+        self._hmrc = hmrc
+
+    def add_person(self, given: str, family: str) -> None:
+        self._nhs.simulator.people.add(
+            Patient(number=NUMBER, family=family or None, given=tuple(given.split()), born=BORN)
+        )
+        self._hmrc.simulator.people.add(
+            Taxpayer(nino=NINO, first=given, last=family, born=date.fromisoformat(BORN))
+        )
 
     async def compare_names(self, given: str | None, family: str) -> tuple[str, str]:
-        """Return what the NHS and HMRC say of a claim to be that person."""
-        facts = ClaimedFacts(given_name=given, family_name=family, date_of_birth=BORN)
-        nhs = await self._patients.verify(IdentityClaim(number=NUMBER, facts=facts))
-        hmrc = await self._taxpayers.verify(IdentityClaim(number=NINO, facts=facts))
+        """Return the outcomes of the NHS and HMRC for a claim to be that person."""
+        nhs = await self._nhs.verify(NUMBER, given, family, BORN)
+        hmrc = await self._hmrc.verify(NINO, given, family, BORN)
         return nhs.outcome.value, hmrc.outcome.value
 
 
 @pytest.fixture
-def name(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Return given and family name of the person on record."""
-    return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def taxes(name: tuple[str, str]) -> HmrcSimulator:
-    simulator = HmrcSimulator(is_limited=False)
-    simulator.people.add(Taxpayer(nino=NINO, first=name[0], last=name[1], born=BORN))
-    return simulator
-
-
-@pytest.fixture
-def health(name: tuple[str, str], client_key: ClientKey) -> NhsSimulator:
-    simulator = NhsSimulator(key=client_key, is_limited=False)
-    simulator.people.add(
-        Patient(
-            number=NUMBER,
-            family=name[1] or None,
-            given=tuple(name[0].split()),
-            born=BORN.isoformat(),
+async def departments(
+    request: pytest.FixtureRequest, client_key: ClientKey, connect: Connect
+) -> AsyncIterator[BothDepartments]:
+    """Yield both departments, at which the parameter is the name of a person on record."""
+    pds, pdv = PdsContract(client_key), HmrcContract("pdv")
+    health, taxes = pds.build_simulator(is_limited=False), pdv.build_simulator(is_limited=False)
+    async with pds.reached("in process", health) as nhs, pdv.reached("in process", taxes) as hmrc:
+        both = BothDepartments(
+            ConnectedContract(pds, health, nhs, connect),
+            ConnectedContract(pdv, taxes, hmrc, connect),
         )
-    )
-    return simulator
-
-
-@pytest.fixture(scope="session")
-def client_key() -> ClientKey:
-    return ClientKey()
-
-
-@pytest.fixture
-async def departments(taxes: HmrcSimulator, health: NhsSimulator) -> AsyncIterator[Departments]:
-    metrics = UpstreamMetrics(CollectorRegistry())
-    nhs = Department("nhs", transport=in_process_transport(health.application), metrics=metrics)
-    hmrc = Department("hmrc", transport=in_process_transport(taxes.application), metrics=metrics)
-    signer = nhs_oauth.SigningCredentials(
-        client_id=health.client_id, kid=health.kid, key=lambda: health.key.pem
-    )
-    client = hmrc_oauth.ClientCredentials(
-        client_id=taxes.client_id, client_secret=lambda: taxes.client_secret, scope=SCOPE
-    )
-    yield Departments(
-        NhsConnection(nhs, NHS_URL, signer, SystemClock(), policy=QUICK).build_patient_registry(),
-        build_verifier(hmrc, HMRC_URL, client, "pdv", pdv_path=PDV_PATH, policy=QUICK),
-    )
-    await nhs.close()
-    await hmrc.close()
+        both.add_person(*request.param)
+        yield both
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "family"),
+    ("departments", "given", "family"),
     [
         (("Lukasz", "Nowak"), "Łukasz", "Nowak"),
         (("Oyvind", "Thorsson"), "Øyvind", "Þórsson"),
@@ -112,16 +74,16 @@ async def departments(taxes: HmrcSimulator, health: NhsSimulator) -> AsyncIterat
         (("A P J", "Kalam"), "A.P.J.", "Kalam"),
         (("Jean-Pierre", "Blanc"), "Jean Pierre", "Blanc"),
     ],
-    indirect=["name"],
+    indirect=["departments"],
 )
 async def test_b2_b3_one_name_in_two_spellings_matches_at_both_departments(
-    departments: Departments, given: str, family: str
+    departments: BothDepartments, given: str, family: str
 ) -> None:
     assert await departments.compare_names(given, family) == ("match", "match")
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "family"),
+    ("departments", "given", "family"),
     [
         (("Lukasz", "Nowak"), "Lucas", "Nowak"),
         (("Joerg", "Mueller"), "Jorg", "Muller"),
@@ -129,16 +91,16 @@ async def test_b2_b3_one_name_in_two_spellings_matches_at_both_departments(
         (("Anne", "Smith"), "Marie", "Smith"),
         (("Anne", "Smith"), "Anne", "Smyth"),
     ],
-    indirect=["name"],
+    indirect=["departments"],
 )
 async def test_b2_b3_another_name_matches_at_neither(
-    departments: Departments, given: str, family: str
+    departments: BothDepartments, given: str, family: str
 ) -> None:
     assert await departments.compare_names(given, family) == ("mismatch", "mismatch")
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "verdict"),
+    ("departments", "family", "verdict"),
     [
         (("", "Suharto"), "SUHARTO", "match"),
         (("Suharto", ""), "Suharto", "match"),
@@ -146,15 +108,17 @@ async def test_b2_b3_another_name_matches_at_neither(
         (("", "Suharto"), "Sukarno", "mismatch"),
         (("Bill", "Suharto"), "Suharto", "mismatch"),
     ],
-    indirect=["name"],
+    indirect=["departments"],
 )
 async def test_b5_one_name_is_compared_with_a_record_that_has_one(
-    departments: Departments, family: str, verdict: str
+    departments: BothDepartments, family: str, verdict: str
 ) -> None:
     assert await departments.compare_names(None, family) == (verdict, "insufficient")
 
 
-@pytest.mark.parametrize("name", [("", "Suharto")], indirect=True)
-async def test_b5_two_names_do_not_match_a_record_that_has_one(departments: Departments) -> None:
+@pytest.mark.parametrize("departments", [("", "Suharto")], indirect=True)
+async def test_b5_two_names_do_not_match_a_record_that_has_one(
+    departments: BothDepartments,
+) -> None:
     nhs, _ = await departments.compare_names("Haji", "Suharto")
     assert nhs == "mismatch"

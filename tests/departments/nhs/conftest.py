@@ -12,12 +12,6 @@ from tests.departments.nhs.target import WAYS, Target, Way, reached
 from tests.departments.nhs.token_requests import NhsRequests
 
 
-@pytest.fixture(scope="session")
-def client_key() -> ClientKey:
-    """Return one key for all tests: making one takes a while."""
-    return ClientKey()
-
-
 @pytest.fixture
 def simulator(client_key: ClientKey, clock: MovingClock) -> NhsSimulator:
     return NhsSimulator(clock=clock, key=client_key, is_limited=False)

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from govid.bus import SystemClock
-from govid.bus.shared.identifiers import ClaimedFacts
-from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.bus.upstream import (
     Department,
     RequestPolicy,
@@ -19,11 +17,11 @@ from govid.nhs.clients.factory import SIMULATED_PRACTICES, NhsConnection
 from govid.nhs.clients.oauth import SigningCredentials, build_token_client
 from govid.nhs.simulator import BASE_URL, NhsSimulator
 from tests.departments.nhs.recording_transport import RecordingTransport
-from tests.departments.nhs.test_patient_registry import facts
-from tests.departments.nhs.test_practice_client import SENDER, free
+from tests.departments.nhs.test_practice_client import SENDER
+from tests.departments.verification_contracts import build_facts
 
 QUICK = RequestPolicy(total_seconds=5, first_backoff_seconds=0.001)
-GARTON: ClaimedFacts = facts("Bill", "Garton", "1946-06-23")
+GARTON = build_facts("Bill", "Garton", "1946-06-23")
 
 
 class Seconds:
