@@ -16,7 +16,7 @@ IDENTIFIERS = {"nhs": IdentifierType.NHS, "hmrc": IdentifierType.NIN}
 class StatedFacts:
     """Returns the same claimed facts for every account."""
 
-    def __init__(self, facts: ClaimedFacts) -> None:
+    def __init__(self, facts: ClaimedFacts | None) -> None:
         self.facts = facts
 
     async def for_account(self, account_id: UUID) -> ClaimedFacts | None:

@@ -1,4 +1,4 @@
-"""Verification by facts, by the adapter that asks the real NHS as well as the simulated one."""
+"""Verification by facts at the NHS: the evidence that is published, and the patient."""
 
 from collections.abc import AsyncIterator
 from datetime import date
@@ -8,24 +8,17 @@ import pytest
 from msgspec import structs
 
 from govid import nhs
-from govid.bus import Database, Module, Outage, UnitOfWork
+from govid.bus import Database, Module, UnitOfWork
 from govid.bus.shared.identifiers import ClaimedFacts
-from govid.nhs import NhsSettings
 from tests.integration.departments import FixedClock, published, serving
-from tests.integration.fact_matching import (
-    ACCOUNT_ID,
-    StatedFacts,
-    verify_and_fetch,
-    verify_concurrently,
-)
+from tests.integration.fact_matching import ACCOUNT_ID, StatedFacts, verify_and_fetch
 from tests.integration.nhs.conftest import SETTINGS
+from tests.integration.verification.conftest import GARTON, SMITH
 
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
-GARTON = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
 ROBIN = ClaimedFacts(given_name="Robin", family_name="Hidden", date_of_birth=date(1980, 2, 29))
 PAUL = ClaimedFacts(given_name="Paul", family_name="Partial", date_of_birth=date(1961, 4, 5))
 UNA = ClaimedFacts(given_name="Una", family_name="Unsure", date_of_birth=date(1961, 4, 5))
-SMITH = ClaimedFacts(given_name="Jane", family_name="Smith", date_of_birth=date(2010, 10, 22))
 
 
 @pytest.fixture
@@ -34,19 +27,10 @@ def stated_facts() -> StatedFacts:
 
 
 @pytest.fixture
-def settings() -> NhsSettings:
-    return FREE
-
-
-@pytest.fixture
 async def module(
-    settings: NhsSettings,
-    database: Database,
-    uow: UnitOfWork,
-    clock: FixedClock,
-    stated_facts: StatedFacts,
+    database: Database, uow: UnitOfWork, clock: FixedClock, stated_facts: StatedFacts
 ) -> AsyncIterator[Module]:
-    module = nhs.build(settings, database, uow, clock, facts=stated_facts)
+    module = nhs.build(FREE, database, uow, clock, facts=stated_facts)
     yield module
     await module.stops[0]()
 
@@ -58,19 +42,6 @@ async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
     async with serving(module, ACCOUNT_ID) as client:
         (patient,) = (await client.get("/api/nhs/patients")).json()
     assert (patient["name"], patient["nhsNumber"]) == ("Bill GARTON", "9693632109")
-
-
-async def test_who_is_not_fails_without_a_hint(
-    module: Module, uow: UnitOfWork, database: Database
-) -> None:
-    assert await verify_and_fetch(module, uow, database, "9732110317") == [(False, "not_matched")]
-
-
-async def test_that_a_person_has_died_is_revealed_to_no_one(
-    module: Module, uow: UnitOfWork, database: Database, stated_facts: StatedFacts
-) -> None:
-    stated_facts.facts = SMITH
-    assert await verify_and_fetch(module, uow, database, "9000000009") == [(False, "not_matched")]
 
 
 async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
@@ -119,24 +90,3 @@ async def test_e3_every_no_is_the_same_on_the_topic_after_one_call(
     (_, evidence), _ = await published(database)
     assert (evidence["outcome"], evidence["method"]) == (outcome, "pds.read")
     assert (evidence["strength"], evidence["validity"]) == (0, 0)
-
-
-async def test_the_form_of_the_prototype_needs_no_facts(
-    module: Module, uow: UnitOfWork, database: Database
-) -> None:
-    assert await verify_and_fetch(module, uow, database, "NHS123456789") == [(True, None)]
-
-
-@pytest.mark.parametrize(
-    "settings", [structs.replace(FREE, simulator_fault="personal-data")], ids=["away"]
-)
-async def test_an_nhs_that_is_away_is_an_outage_and_shows_in_health(
-    module: Module, database: Database
-) -> None:
-    assert await verify_concurrently(module, "9693632109", times=6) == [Outage] * 6
-    assert module.states["nhs"]() == "down"
-    assert await published(database) == []
-
-
-def test_an_nhs_that_is_simulated_is_marked_as_such(module: Module) -> None:
-    assert module.states["nhs"]() == "simulator"
