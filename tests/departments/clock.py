@@ -11,3 +11,13 @@ class MovingClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+
+class TickingClock:
+    """A monotonic clock whose seconds a test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds

@@ -16,6 +16,7 @@ from govid.bus.upstream import (
 from govid.nhs.clients.factory import SIMULATED_PRACTICES, NhsConnection
 from govid.nhs.clients.oauth import SigningCredentials, build_token_client
 from govid.nhs.simulator import BASE_URL, NhsSimulator
+from tests.departments.clock import TickingClock
 from tests.departments.nhs.recording_transport import RecordingTransport
 from tests.departments.nhs.test_practice_client import SENDER
 from tests.departments.verification_contracts import build_facts
@@ -24,19 +25,9 @@ QUICK = RequestPolicy(total_seconds=5, first_backoff_seconds=0.001)
 GARTON = build_facts("Bill", "Garton", "1946-06-23")
 
 
-class Seconds:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def seconds() -> Seconds:
-    return Seconds()
+def ticking() -> TickingClock:
+    return TickingClock()
 
 
 @pytest.fixture
@@ -59,19 +50,21 @@ def credentials(simulator: NhsSimulator) -> SigningCredentials:
 
 
 @pytest.fixture
-def tokens(department: Department, credentials: SigningCredentials, seconds: Seconds) -> TokenCache:
+def tokens(
+    department: Department, credentials: SigningCredentials, ticking: TickingClock
+) -> TokenCache:
     token_client = build_token_client(
         department.create_client("oauth", BASE_URL, QUICK), credentials, SystemClock()
     )
-    return token_client.build_cache(seconds)
+    return token_client.build_cache(ticking)
 
 
 @pytest.mark.parametrize(("age", "issued"), [(479, 1), (480, 2)])
 async def test_a_token_is_kept_for_eighty_percent_of_its_life(
-    tokens: TokenCache, seconds: Seconds, simulator: NhsSimulator, age: float, issued: int
+    tokens: TokenCache, ticking: TickingClock, simulator: NhsSimulator, age: float, issued: int
 ) -> None:
     await tokens.get()
-    seconds.now = age
+    ticking.seconds = age
     await tokens.get()
     assert simulator.tokens.issued_count == issued
 

@@ -14,16 +14,7 @@ from govid.bus.upstream import (
 )
 from govid.hmrc.clients.oauth import ClientCredentials, build_token_client
 from govid.hmrc.simulator import BASE_URL, HmrcSimulator
-
-
-class TickingClock:
-    """Counts seconds as a test says."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.departments.clock import TickingClock
 
 
 @pytest.fixture

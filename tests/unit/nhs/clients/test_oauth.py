@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from govid.bus import SystemClock
 from govid.bus.upstream import Department, in_process_transport
 from govid.nhs.clients.oauth import SigningCredentials, build_token_client
+from tests.departments.clock import TickingClock
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +35,6 @@ class Granting:
         await send({"type": "http.response.body", "body": self._body})
 
 
-class Seconds:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.mark.parametrize("kind", ["Bearer", "bearer"])
 @pytest.mark.parametrize(
     ("life", "at", "asked"),
@@ -52,14 +43,14 @@ class Seconds:
 async def test_a_life_is_read_as_a_string_and_as_a_number(
     credentials: SigningCredentials, kind: str, life: object, at: float, asked: int
 ) -> None:
-    endpoint, seconds = Granting(life, kind), Seconds()
+    endpoint, clock = Granting(life, kind), TickingClock()
     department = Department("nhs", transport=in_process_transport(endpoint))
     token_client = build_token_client(
         department.create_client("oauth", "http://nhs.example"), credentials, SystemClock()
     )
-    tokens = token_client.build_cache(seconds)
+    tokens = token_client.build_cache(clock)
     await tokens.get()
-    seconds.now = at
+    clock.seconds = at
     assert await tokens.get() == "t"
     assert endpoint.asked == asked
     await department.close()
