@@ -57,46 +57,34 @@ async def departments(
 
 
 @pytest.mark.parametrize(
-    ("departments", "given", "family"),
+    ("departments", "given", "family", "verdict"),
     [
-        (("Lukasz", "Nowak"), "Łukasz", "Nowak"),
-        (("Oyvind", "Thorsson"), "Øyvind", "Þórsson"),
-        (("Øyvind", "Þórsson"), "Oeyvind", "Thorsson"),
-        (("Aelfric", "Dang"), "Ælfric", "Đặng"),
-        (("James", "St John"), "James", "St. John"),
-        (("Kai", "Hawaii"), "Kai", "Hawaiʻi"),
-        (("Joerg", "Muller"), "Jörg", "Müller"),
-        (("Jorg", "Mueller"), "Jörg", "Müller"),
-        (("Jörg", "Müller"), "Jorg", "Mueller"),
-        (("Anne-Marie", "Smith"), "Anne Marie", "Smith"),
-        (("Anne Marie", "Smith"), "Anne-Marie", "Smith"),
-        (("A.P.J.", "Kalam"), "A P J", "Kalam"),
-        (("A P J", "Kalam"), "A.P.J.", "Kalam"),
-        (("Jean-Pierre", "Blanc"), "Jean Pierre", "Blanc"),
+        (("Lukasz", "Nowak"), "Łukasz", "Nowak", "match"),
+        (("Oyvind", "Thorsson"), "Øyvind", "Þórsson", "match"),
+        (("Øyvind", "Þórsson"), "Oeyvind", "Thorsson", "match"),
+        (("Aelfric", "Dang"), "Ælfric", "Đặng", "match"),
+        (("James", "St John"), "James", "St. John", "match"),
+        (("Kai", "Hawaii"), "Kai", "Hawaiʻi", "match"),
+        (("Joerg", "Muller"), "Jörg", "Müller", "match"),
+        (("Jorg", "Mueller"), "Jörg", "Müller", "match"),
+        (("Jörg", "Müller"), "Jorg", "Mueller", "match"),
+        (("Anne-Marie", "Smith"), "Anne Marie", "Smith", "match"),
+        (("Anne Marie", "Smith"), "Anne-Marie", "Smith", "match"),
+        (("A.P.J.", "Kalam"), "A P J", "Kalam", "match"),
+        (("A P J", "Kalam"), "A.P.J.", "Kalam", "match"),
+        (("Jean-Pierre", "Blanc"), "Jean Pierre", "Blanc", "match"),
+        (("Lukasz", "Nowak"), "Lucas", "Nowak", "mismatch"),
+        (("Joerg", "Mueller"), "Jorg", "Muller", "mismatch"),
+        (("Jean-Pierre", "Blanc"), "Jean-Paul", "Blanc", "mismatch"),
+        (("Anne", "Smith"), "Marie", "Smith", "mismatch"),
+        (("Anne", "Smith"), "Anne", "Smyth", "mismatch"),
     ],
     indirect=["departments"],
 )
-async def test_b2_b3_one_name_in_two_spellings_matches_at_both_departments(
-    departments: BothDepartments, given: str, family: str
+async def test_b2_b3_one_name_in_two_spellings_matches_at_both_and_another_at_neither(
+    departments: BothDepartments, given: str, family: str, verdict: str
 ) -> None:
-    assert await departments.compare_names(given, family) == ("match", "match")
-
-
-@pytest.mark.parametrize(
-    ("departments", "given", "family"),
-    [
-        (("Lukasz", "Nowak"), "Lucas", "Nowak"),
-        (("Joerg", "Mueller"), "Jorg", "Muller"),
-        (("Jean-Pierre", "Blanc"), "Jean-Paul", "Blanc"),
-        (("Anne", "Smith"), "Marie", "Smith"),
-        (("Anne", "Smith"), "Anne", "Smyth"),
-    ],
-    indirect=["departments"],
-)
-async def test_b2_b3_another_name_matches_at_neither(
-    departments: BothDepartments, given: str, family: str
-) -> None:
-    assert await departments.compare_names(given, family) == ("mismatch", "mismatch")
+    assert await departments.compare_names(given, family) == (verdict, verdict)
 
 
 @pytest.mark.parametrize(

@@ -95,16 +95,18 @@ async def test_pdv_need_not_name_the_exchange(pdv: NinoVerifier, simulator: Hmrc
     assert finding.evidence.transaction is None
 
 
-async def test_pdv_can_be_at_another_path(simulated: Target, connect: Connect) -> None:
-    verifier = connect(PDV, simulated, pdv_path="/individuals/authentication/authenticator/match")
-    assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.MATCH
-
-
-async def test_a_path_that_there_is_not_is_no_answer_about_anyone(
-    simulated: Target, connect: Connect
+@pytest.mark.parametrize(
+    ("path", "outcome"),
+    [
+        ("/individuals/authentication/authenticator/match", VerificationOutcome.MATCH),
+        ("/individuals/authentication/match", VerificationOutcome.UNAVAILABLE),
+    ],
+)
+async def test_pdv_can_be_at_another_path_and_where_it_is_not_is_no_answer_about_anyone(
+    simulated: Target, connect: Connect, path: str, outcome: VerificationOutcome
 ) -> None:
-    verifier = connect(PDV, simulated, pdv_path="/individuals/authentication/match")
-    assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
+    verifier = connect(PDV, simulated, pdv_path=path)
+    assert (await verifier.verify(claim(*JIM))).outcome is outcome
 
 
 async def test_without_the_scope_matching_is_closed_and_the_operator_is_notified(

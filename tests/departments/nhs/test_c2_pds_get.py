@@ -88,12 +88,6 @@ async def test_an_invalidated_record_is_gone(asking_simulator: NhsRequests) -> N
     assert reported(answer) == (404, "INVALIDATED_RESOURCE", "processing", "error", None)
 
 
-@pytest.mark.parametrize("number", ["9000000000", "123456789", "NHS123456789", "x"])
-async def test_a_number_that_is_none_is_refused(asking: NhsRequests, number: str) -> None:
-    answer = await asking.pds(f"/Patient/{number}")
-    assert reported(answer) == (400, "INVALID_RESOURCE_ID", "value", "error", None)
-
-
 async def test_a_superseded_number_answers_with_the_new_one(asking_simulator: NhsRequests) -> None:
     answer = await asking_simulator.pds("/Patient/5900053636")
     assert (answer.status_code, answer.json()["id"]) == (200, "9990000018")
@@ -145,21 +139,32 @@ async def test_what_is_wrong_is_displayed_in_the_nhss_words(
     assert displayed(answer) == display
 
 
-async def test_without_a_request_id_nothing_is_reported(asking: NhsRequests) -> None:
-    answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": MISSING})
-    assert reported(answer) == (
-        400,
-        "MISSING_VALUE",
-        "required",
-        "error",
-        "Invalid request with error - X-Request-ID header must be supplied to access this resource",
-    )
+NO_REQUEST_ID = (
+    "Invalid request with error - X-Request-ID header must be supplied to access this resource"
+)
+NO_UUID = "Invalid value - 'xyz' in header 'X-Request-ID'"
 
 
-async def test_a_request_id_is_a_uuid(asking: NhsRequests) -> None:
-    answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": "xyz"})
-    text = "Invalid value - 'xyz' in header 'X-Request-ID'"
-    assert reported(answer) == (400, "INVALID_VALUE", "value", "error", text)
+@pytest.mark.parametrize(
+    ("number", "headers", "expected"),
+    [
+        ("9000000000", {}, ("INVALID_RESOURCE_ID", "value", "error", None)),
+        ("123456789", {}, ("INVALID_RESOURCE_ID", "value", "error", None)),
+        ("NHS123456789", {}, ("INVALID_RESOURCE_ID", "value", "error", None)),
+        ("x", {}, ("INVALID_RESOURCE_ID", "value", "error", None)),
+        (
+            "9000000009",
+            {"X-Request-ID": MISSING},
+            ("MISSING_VALUE", "required", "error", NO_REQUEST_ID),
+        ),
+        ("9000000009", {"X-Request-ID": "xyz"}, ("INVALID_VALUE", "value", "error", NO_UUID)),
+    ],
+)
+async def test_a_number_or_a_request_id_that_is_none_is_refused(
+    asking: NhsRequests, number: str, headers: dict[str, object], expected: tuple[str, ...]
+) -> None:
+    answer = await asking.pds(f"/Patient/{number}", headers=headers)
+    assert reported(answer) == (400, *expected)
 
 
 @pytest.mark.parametrize(
