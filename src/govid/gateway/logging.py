@@ -3,19 +3,18 @@
 All code uses the standard library's `logging`, except the request log: because of its volume it
 writes its lines directly.
 
-Lines are buffered and written in batches by a thread of its own, so that neither a slow disk nor a
-full pipe can delay a request. If the buffer is full, lines are dropped, and a later line reports
-how many.
+Lines are queued by the standard library's `QueueHandler` and written in batches by a thread of its
+`QueueListener`, so that neither a slow disk nor a full pipe can delay a request. If the queue is
+full, lines are dropped, and a later line reports how many.
 """
 
-import atexit
 import contextlib
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any, Literal
 
@@ -26,63 +25,71 @@ from govid.gateway.http.hosts import PROBE_PATHS
 from govid.gateway.http.request_info import RequestInfo, escape_unprintable
 
 FLUSH_SECONDS = 0.05
-MAX_BUFFERED_LINES = 50_000
+MAX_QUEUED_LINES = 50_000
 
 
-class LogWriter:
-    """Writes buffered log lines to a stream, every `FLUSH_SECONDS` and at exit."""
+class LogWriter(QueueListener):
+    """Writes queued log lines to a stream, in batches, every `FLUSH_SECONDS` and at exit.
+
+    The queue is a `SimpleQueue`, which `write` bounds. A `Queue` with a bound holds a lock while it
+    adds a line. If the garbage collector runs then, and a finalizer logs, as those of asyncio do,
+    the thread would wait for itself. A `Queue` would also double the cost of a line.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         """Write to *stream*."""
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        super().__init__(self._lines)
         self._stream = stream
-        self._lines: deque[bytes] = deque()
-        self._pending = threading.Event()
-        self._writing = threading.Lock()
-        self._closed = False
+        self._stopping = threading.Lock()
+        self._is_closed = False
         self.dropped = 0
-        self._thread = threading.Thread(target=self._run, name="govid-log", daemon=True)
-        self._thread.start()
-        atexit.register(self.close)
+        self.start()
 
     def write(self, line: bytes) -> None:
-        """Buffer *line*, which has no trailing newline; drop it if the buffer is full."""
-        if len(self._lines) >= MAX_BUFFERED_LINES:
+        """Queue *line*, which has no trailing newline; drop it if the queue is full."""
+        if self._lines.qsize() >= MAX_QUEUED_LINES:
             self.dropped += 1
-            return
-        self._lines.append(line)
-        if not self._pending.is_set():
-            self._pending.set()
+        else:
+            self._lines.put(line)
 
     def flush(self) -> None:
-        """Write all buffered lines."""
-        with self._writing:
-            # Popped one by one, because other threads append: a swapped-out list could miss a line.
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            dropped, self.dropped = self.dropped, 0
-            if dropped:
-                lines.append(
-                    b'{"level":"WARNING","message":"log.lines_dropped","records":%d}' % dropped
-                )
-            if lines:
-                # A closed pipe must not stop the service.
-                with contextlib.suppress(OSError, ValueError):
-                    self._stream.write(b"\n".join(lines) + b"\n")
-                    self._stream.flush()
+        """Write all lines that are queued now."""
+        with self._stopping:
+            if not self._is_closed:
+                self.stop()
+                self.start()
 
     def close(self) -> None:
         """Write the remaining lines and stop the thread."""
-        self._closed = True
-        self._pending.set()
-        self._thread.join(timeout=2)
-        self.flush()
-        atexit.unregister(self.close)
+        with self._stopping:
+            if not self._is_closed:
+                self._is_closed = True
+                self.stop()
 
-    def _run(self) -> None:
-        while not self._closed:
-            self._pending.wait()
-            self._pending.clear()
-            time.sleep(FLUSH_SECONDS)
-            self.flush()
+    def dequeue(self, block: bool) -> Any:
+        """Wait for a line, and return it with those that follow within `FLUSH_SECONDS`."""
+        first = self._lines.get(block)
+        if first is None:  # The library's sign that the thread ends.
+            return None
+        time.sleep(FLUSH_SECONDS)
+        lines = [first, *(self._lines.get_nowait() for _ in range(self._lines.qsize()))]
+        if None in lines:
+            lines.remove(None)
+            self._lines.put(None)
+        return lines
+
+    def handle(self, record: Any) -> None:
+        """Write the lines *record*, and how many were dropped before."""
+        dropped, self.dropped = self.dropped, 0
+        if dropped:
+            record.append(
+                b'{"level":"WARNING","message":"log.lines_dropped","records":%d}' % dropped
+            )
+        # A closed pipe must not stop the service.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(b"\n".join(record) + b"\n")
+            self._stream.flush()
 
 
 STANDARD_ERROR = 2
@@ -179,27 +186,25 @@ class RequestLogWriter:
         )
 
 
-class LogLineHandler(logging.Handler):
-    """Formats records of the standard library as log lines."""
+class LogLineHandler(QueueHandler):
+    """Formats records of the standard library as log lines, in the thread that logs them."""
 
     def __init__(self, writer: LogWriter, *, console: bool) -> None:
         """Write to *writer*, as text if *console*, else as JSON."""
-        super().__init__()
+        super().__init__(writer.queue)
         self._writer = writer
-        self._write = writer.write
-        self._format: Callable[[logging.LogRecord], bytes] = (
-            _format_text if console else _format_json
-        )
+        self._format = _format_text if console else _format_json
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write *record*."""
-        try:
-            self._write(self._format(record))
-        except Exception:  # noqa: BLE001 - the standard library's rule: logging never raises
-            self.handleError(record)
+    def prepare(self, record: logging.LogRecord) -> bytes:
+        """Return the line of *record*."""
+        return self._format(record)
+
+    def enqueue(self, record: Any) -> None:
+        """Queue the line *record*; the library would raise an error if the queue is full."""
+        self._writer.write(record)
 
     def close(self) -> None:
-        """Write the remaining lines and stop the writer."""
+        """Write the remaining lines; `logging.shutdown` closes all handlers at exit."""
         self._writer.close()
         super().close()
 

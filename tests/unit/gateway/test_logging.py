@@ -1,18 +1,23 @@
 """Log lines: one object each, nothing personal, nothing that forges, nothing that blocks."""
 
 import ast
+import errno
 import io
 import json
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
 import govid
 from govid.gateway.logging import (
     ALLOWED_MEMBERS,
-    MAX_BUFFERED_LINES,
+    MAX_QUEUED_LINES,
     LogLineHandler,
     LogWriter,
     RequestLogWriter,
@@ -135,10 +140,48 @@ def test_every_member_that_is_logged_somewhere_is_on_the_list() -> None:
 
 
 def test_what_overflows_is_counted(stream: io.BytesIO, writer: LogWriter) -> None:
-    with writer._writing:  # nothing is written meanwhile
-        for _ in range(MAX_BUFFERED_LINES + 3):
-            writer.write(b"x")
+    writer.stop()  # nothing is written meanwhile
+    for _ in range(MAX_QUEUED_LINES + 3):
+        writer.write(b"1")
     assert writer.dropped == 3
+    writer.start()
+    written = lines(stream, writer)
+    assert len(written) == MAX_QUEUED_LINES + 1
+    assert written[-1] == {"level": "WARNING", "message": "log.lines_dropped", "records": 3}
+
+
+def test_lines_that_are_written_within_a_flush_interval_share_one_write() -> None:
+    stream = Mock()
+    writer = LogWriter(stream)
+    writer.write(b"one")
+    writer.write(b"two")
+    writer.close()
+    assert stream.write.call_args_list == [call(b"one\ntwo\n")]
+
+
+def test_a_line_is_formatted_in_the_thread_that_logs_it(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
+) -> None:
+    formatted_in = []
+
+    class Member:
+        def __str__(self) -> str:
+            formatted_in.append(threading.get_ident())
+            return "a.b"
+
+    logger.warning("kafka.down", extra={"topic": Member()})
+    assert lines(stream, writer)[0]["topic"] == "a.b"
+    assert formatted_in == [threading.get_ident()]
+
+
+def test_a_full_disk_takes_nothing_down() -> None:
+    stream = Mock(**{"write.side_effect": [OSError(errno.ENOSPC, "no space"), 4]})
+    writer = LogWriter(stream)
+    writer.write(b"one")
+    writer.flush()
+    writer.write(b"two")
+    writer.close()
+    assert stream.write.call_args_list == [call(b"one\n"), call(b"two\n")]
 
 
 def test_a_closed_stream_takes_nothing_down(stream: io.BytesIO, writer: LogWriter) -> None:
@@ -153,6 +196,15 @@ def test_the_rest_is_written_at_the_end(stream: io.BytesIO) -> None:
     writer.write(b"last words")
     writer.close()
     assert stream.getvalue() == b"last words\n"
+
+
+def test_the_rest_is_written_when_the_process_ends() -> None:
+    code = (
+        "import logging; from govid.gateway.logging import configure_logging;"
+        "_, requests = configure_logging('INFO', 'json'); logging.warning('last words')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert json.loads(ended.stderr)["message"] == "last words"
 
 
 @pytest.mark.parametrize(
