@@ -75,6 +75,12 @@ class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
     """Signs tokens if, and only if, `algorithm` is HS256."""
     key_encryption_key: bytes | None = None
     """Encrypts the private signing key in the database; without it, the key is in plain text."""
+    old_key_encryption_key: bytes | None = None
+    """The earlier key, which decrypts existing values until `govid keys reencrypt` has ended."""
+    pseudonym_key: bytes = b""
+    """Key of the pseudonyms under which rate limits count addresses and networks."""
+    old_pseudonym_keys: tuple[bytes, ...] = ()
+    """Earlier pseudonym keys, newest first; rows that are found by them are rewritten."""
     access_token_seconds: int = 1800
     """Lifetime of a token of `POST /api/auth/login`, which cannot be renewed."""
     session_token_seconds: int = 300
@@ -107,6 +113,10 @@ class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
     """Retention of stored events, which outlive a closed account."""
     accept_prototype_nhs: bool = False
     """Whether `NHS` and nine digits are accepted as an NHS number, as in simulated departments."""
+    throttle: ThrottleSettings = ThrottleSettings()
+    quotas: IdentityQuotas = IdentityQuotas()
+
+    repr_members: ClassVar[tuple[str, ...]] = ("issuer", "algorithm")
 
     def __post_init__(self) -> None:
         """Reject durations under which valid tokens would be rejected.
@@ -129,15 +139,6 @@ class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
     def max_token_seconds(self) -> int:
         """Longest lifetime of an access token of any kind."""
         return max(self.access_token_seconds, self.session_token_seconds)
-
-    pseudonym_key: bytes = b""
-    """Key of the pseudonyms under which rate limits count addresses and networks."""
-    old_pseudonym_keys: tuple[bytes, ...] = ()
-    """Earlier pseudonym keys, newest first; rows that are found by them are rewritten."""
-    old_key_encryption_key: bytes | None = None
-    """The earlier key, which decrypts existing values until `govid keys reencrypt` has ended."""
-    throttle: ThrottleSettings = ThrottleSettings()
-    quotas: IdentityQuotas = IdentityQuotas()
 
     @property
     def encryption_keys(self) -> tuple[bytes, ...]:
@@ -168,8 +169,3 @@ class IdentitySettings(RedactedStruct, frozen=True, kw_only=True):
             if self.key_keep_seconds is None
             else self.key_keep_seconds
         )
-
-    repr_members: ClassVar[tuple[str, ...]] = (
-        "issuer",
-        "algorithm",
-    )

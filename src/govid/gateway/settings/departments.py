@@ -34,18 +34,7 @@ def build_mail_settings(
         return MailSettings(sender=sender)
     if environment.smtp_host is None or environment.mail_from is None:
         raise ValueError("GOVID_MAIL is smtp, so GOVID_SMTP_HOST and GOVID_MAIL_FROM are needed")
-    password = environment.smtp_password
-    return MailSettings(
-        sender=sender,
-        smtp=SmtpSettings(
-            host=environment.smtp_host,
-            port=environment.smtp_port,
-            tls=environment.smtp_tls,
-            username=environment.smtp_username,
-            password=None if password is None else password.get_secret_value(),
-            timeout_seconds=environment.smtp_timeout_seconds,
-        ),
-    )
+    return MailSettings(sender=sender, smtp=environment.build_struct(SmtpSettings, prefix="smtp_"))
 
 
 ResolvedMode = Literal["remote", "simulator", "off"]
@@ -65,13 +54,11 @@ def build_nhs_settings(environment: Environment, *, demonstration: bool) -> NhsS
     Raises:
         ValueError: some credentials are set, and others are missing.
     """
-    secret = environment.nhs_private_key
-    key = secret.get_secret_value() if secret is not None else ""
     credentials = {
-        "GOVID_NHS_BASE_URL": environment.nhs_base_url or "",
-        "GOVID_NHS_CLIENT_ID": environment.nhs_client_id or "",
-        "GOVID_NHS_KEY_ID": environment.nhs_key_id or "",
-        "GOVID_NHS_PRIVATE_KEY": key,
+        "GOVID_NHS_BASE_URL": environment.nhs_base_url,
+        "GOVID_NHS_CLIENT_ID": environment.nhs_client_id,
+        "GOVID_NHS_KEY_ID": environment.nhs_kid,
+        "GOVID_NHS_PRIVATE_KEY": environment.nhs_private_key,
     }
     registry = _resolve_mode(
         "GOVID_PATIENT_REGISTRY",
@@ -79,27 +66,16 @@ def build_nhs_settings(environment: Environment, *, demonstration: bool) -> NhsS
         credentials,
         demonstration=demonstration,
     )
-    return NhsSettings(
+    return environment.build_struct(
+        NhsSettings,
+        prefix="nhs_",
         registry=registry,
         accept_prototype_nhs=registry == "simulator",
-        base_url=credentials["GOVID_NHS_BASE_URL"],
-        client_id=credentials["GOVID_NHS_CLIENT_ID"],
-        kid=credentials["GOVID_NHS_KEY_ID"],
-        private_key=key.encode(),
         takes_bookings=_can_take_bookings(environment, registry),
-        ods_code=environment.nhs_ods_code or "",
-        endpoint=environment.nhs_endpoint or "",
         practices=tuple(map(_parse_practice, environment.nhs_practices)),
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
-        simulator_fault=environment.sim_patient_registry_fault,
-        quotas=NhsQuotas(
-            patient_records=environment.quota_patient_records,
-            live_appointments=environment.quota_live_appointments,
-            live_appointments_per_specialty=environment.quota_live_appointments_per_specialty,
-            appointment_changes_per_day=environment.quota_appointment_changes_per_day,
-            slot_searches_per_minute=environment.quota_slot_searches_per_minute,
-        ),
+        quotas=environment.build_struct(NhsQuotas, prefix="quota_"),
     )
 
 
@@ -152,16 +128,15 @@ def build_hmrc_settings(
     """Build the settings of hmrc. Only a simulated HMRC publishes simulated death notices.
 
     A simulated consent page is served below *public_url*. Stored consents are encrypted with the
-    first of *sealing_keys*; the others only decrypt.
+    first of *encryption_keys*; the others only decrypt.
 
     Raises:
         ValueError: some credentials are set, and others are missing.
     """
-    secret = environment.hmrc_client_secret
     credentials = {
-        "GOVID_HMRC_BASE_URL": environment.hmrc_base_url or "",
-        "GOVID_HMRC_CLIENT_ID": environment.hmrc_client_id or "",
-        "GOVID_HMRC_CLIENT_SECRET": secret.get_secret_value() if secret is not None else "",
+        "GOVID_HMRC_BASE_URL": environment.hmrc_base_url,
+        "GOVID_HMRC_CLIENT_ID": environment.hmrc_client_id,
+        "GOVID_HMRC_CLIENT_SECRET": environment.hmrc_client_secret,
     }
     registry = _resolve_mode(
         "GOVID_NINO_VERIFIER",
@@ -170,18 +145,12 @@ def build_hmrc_settings(
         demonstration=demonstration,
     )
     tax_records = _tax_records_mode(environment, credentials, demonstration=demonstration)
-    base_url = credentials["GOVID_HMRC_BASE_URL"]
-    return HmrcSettings(
+    base_url = environment.hmrc_base_url or ""
+    return environment.build_struct(
+        HmrcSettings,
+        prefix="hmrc_",
         registry=registry,
-        simulate_death=environment.simulate_death and registry == "simulator",
-        simulate_death_delay_seconds=environment.simulate_death_delay_seconds,
-        simulate_death_nino=environment.simulate_death_nino,
-        base_url=base_url,
-        client_id=credentials["GOVID_HMRC_CLIENT_ID"],
-        client_secret=credentials["GOVID_HMRC_CLIENT_SECRET"],
-        scope=environment.hmrc_scope or "",
-        contract=environment.hmrc_contract,
-        pdv_path=environment.hmrc_pdv_path,
+        simulate_death=environment.hmrc_simulate_death and registry == "simulator",
         tax_records=tax_records,
         consent_url=(
             f"{public_url}{SIMULATOR_PAGES_PATH}"
@@ -191,36 +160,30 @@ def build_hmrc_settings(
         redirect_uri=environment.hmrc_redirect_uri or OUT_OF_BAND_URI,
         encryption_key=encryption_keys[0],
         old_encryption_keys=tuple(key for key in encryption_keys[1:] if key),
-        required_assurance=environment.tax_min_level,
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
-        simulator_fault=environment.sim_nino_verifier_fault,
-        quotas=HmrcQuotas(
-            tax_records=environment.quota_tax_records,
-            consents_per_hour=environment.quota_consents_per_hour,
-        ),
+        quotas=environment.build_struct(HmrcQuotas, prefix="quota_"),
     )
 
 
 def _tax_records_mode(
-    environment: Environment, credentials: Mapping[str, str], *, demonstration: bool
+    environment: Environment, credentials: Mapping[str, object], *, demonstration: bool
 ) -> ResolvedMode:
     """Resolve the mode of tax records, which also need a redirect URI.
 
     Without one HMRC can still verify numbers; `auto` is then off for tax records.
     """
     mode = environment.tax_records
-    redirect_uri = environment.hmrc_redirect_uri or ""
     if mode == "auto" and not any(credentials.values()):
         return "simulator" if demonstration else "off"
-    if mode == "auto" and not redirect_uri:
+    if mode == "auto" and not environment.hmrc_redirect_uri:
         return "off"
-    needed = {**credentials, "GOVID_HMRC_REDIRECT_URI": redirect_uri}
+    needed = {**credentials, "GOVID_HMRC_REDIRECT_URI": environment.hmrc_redirect_uri}
     return _resolve_mode("GOVID_TAX_RECORDS", mode, needed, demonstration=demonstration)
 
 
 def _resolve_mode(
-    name: str, mode: DepartmentMode, credentials: Mapping[str, str], *, demonstration: bool
+    name: str, mode: DepartmentMode, credentials: Mapping[str, object], *, demonstration: bool
 ) -> ResolvedMode:
     """Return which client serves a department, from *mode*, the value of the setting *name*.
 

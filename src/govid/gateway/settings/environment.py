@@ -1,8 +1,9 @@
 """`Environment`: all environment variables; here those of the process, database and bus."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+import msgspec
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -26,6 +27,8 @@ from govid.gateway.settings.fields import (
     TextList,
     setting_field,
 )
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class ServerVariables(BaseModel):
@@ -160,7 +163,7 @@ class EventVariables(BaseModel):
     kafka_generation: str = setting_field(
         "", "GOVID_KAFKA_GENERATION", doc="Id of one run of an in-memory broker; set by `govid dev`"
     )
-    kafka_topic_partitions: int = setting_field(
+    topic_partitions: int = setting_field(
         4, "GOVID_KAFKA_TOPIC_PARTITIONS", doc="Partitions of each topic that govid creates", ge=1
     )
     verification_request_topic: str = setting_field(
@@ -235,3 +238,24 @@ class Environment(
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Disable the library's sources: `load` merges the sources, and records them."""
         return (init_settings,)
+
+    def build_struct(self, kind: type[StructT], *, prefix: str = "", **computed: Any) -> StructT:
+        """Build the struct *kind* from *computed*, and from the variables of its other fields.
+
+        The variable of a field has its name after *prefix*: `smtp_host` for `host`. If there is no
+        such variable or it is not set, the default of the struct applies.
+        """
+        values = {
+            field.name: _reveal_secret(getattr(self, prefix + field.name), field.type)
+            for field in msgspec.structs.fields(kind)
+            if field.name not in computed and prefix + field.name in type(self).model_fields
+        }
+        return kind(**computed, **{k: value for k, value in values.items() if value is not None})
+
+
+def _reveal_secret(value: object, kind: object) -> object:
+    """Return a secret as text, or as bytes if *kind* is a type of bytes; other values unchanged."""
+    if not isinstance(value, SecretStr):
+        return value
+    text = value.get_secret_value()
+    return text.encode() if kind in (bytes, bytes | None) else text

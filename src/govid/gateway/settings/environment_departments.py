@@ -37,7 +37,7 @@ class NhsVariables(BaseModel):
     nhs_client_id: str | None = setting_field(
         None, "GOVID_NHS_CLIENT_ID", doc="API key of govid's application at the NHS"
     )
-    nhs_key_id: str | None = setting_field(
+    nhs_kid: str | None = setting_field(
         None, "GOVID_NHS_KEY_ID", doc="Id (kid) of the public key that the NHS fetches from govid"
     )
     nhs_private_key: SecretStr | None = setting_field(
@@ -69,7 +69,7 @@ class NhsVariables(BaseModel):
         doc="Practices that take bookings: specialty=number in the Directory of Services@ODS code, "
         "as JSON list or with commas",
     )
-    sim_patient_registry_fault: str = setting_field(
+    nhs_simulator_fault: str = setting_field(
         "",
         "GOVID_SIM_PATIENT_REGISTRY_FAULT",
         doc="Fault of the simulated NHS: 503, or 503:0.2 for every fifth call",
@@ -132,30 +132,30 @@ class HmrcVariables(BaseModel):
         doc="Host of the consent page (default: the one that belongs to HMRC's APIs)",
         pattern=r"^https?://[^/?#]+$",
     )
-    tax_min_level: IdentityAssurance = setting_field(
+    hmrc_required_assurance: IdentityAssurance = setting_field(
         "P1",
         "GOVID_TAX_MIN_LEVEL",
         doc="Identity level required for tax records: P1 (number confirmed) or P2",
     )
-    sim_nino_verifier_fault: str = setting_field(
+    hmrc_simulator_fault: str = setting_field(
         "",
         "GOVID_SIM_NINO_VERIFIER_FAULT",
         doc="Fault of the simulated HMRC: 503, or 503:0.2 for every fifth call",
     )
-    simulate_death: bool = setting_field(
+    hmrc_simulate_death: bool = setting_field(
         True,
         "GOVID_SIMULATE_DEATH_EVENT",
         "SIMULATE_DEATH_EVENT",
         doc="Whether HMRC's simulator sends a death notification after the start",
     )
-    simulate_death_delay_seconds: float = setting_field(
+    hmrc_simulate_death_delay_seconds: float = setting_field(
         30,
         "GOVID_SIMULATE_DEATH_DELAY_SECONDS",
         "SIMULATE_DEATH_DELAY_SECONDS",
         doc="Seconds between the start and the simulated death notification",
         ge=0,
     )
-    simulate_death_nino: str = setting_field(
+    hmrc_simulate_death_nino: str = setting_field(
         "AB123456C",
         "GOVID_SIMULATE_DEATH_NIN",
         "SIMULATE_DEATH_NIN",

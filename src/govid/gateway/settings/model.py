@@ -45,8 +45,8 @@ class Settings(RedactedStruct, frozen=True, kw_only=True):
     """Host names under which clients may call; empty for any."""
     trusted_proxies: tuple[str, ...]
     management_host: str
-    management_port: int | None
-    metrics_token: bytes | None
+    management_port: int | None = None
+    metrics_token: bytes | None = None
     max_connections: int
     max_connections_per_network: int
     cors_origins: tuple[str, ...]
@@ -84,80 +84,36 @@ def build_settings(
     """Build `Settings` from the environment."""
     nhs_settings = build_nhs_settings(environment, demonstration=demonstration)
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
-    return Settings(
+    return environment.build_struct(
+        Settings,
         demonstration=demonstration,
-        host=environment.host,
-        port=environment.port,
-        data_dir=environment.data_dir,
         public_url=public_url,
         notices=notices,
         allowed_hosts=environment.allowed_hosts
         or _local_hosts(environment, public_url, demonstration=demonstration),
-        trusted_proxies=environment.trusted_proxies,
-        management_host=environment.management_host,
-        management_port=environment.management_port,
-        metrics_token=_secret_bytes(environment.metrics_token),
-        max_connections=environment.max_connections,
-        max_connections_per_network=environment.max_connections_per_network,
-        cors_origins=environment.cors_origins,
-        log_level=environment.log_level,
-        log_format=environment.log_format,
-        kafka_allow_plaintext=environment.kafka_allow_plaintext,
-        allow_simulators=environment.allow_simulators,
-        allow_unsafe_database=environment.allow_unsafe_database,
-        bus=BusSettings(
+        bus=environment.build_struct(
+            BusSettings,
             database_url=_database_url(environment),
             kafka_bootstrap_servers=environment.kafka_bootstrap_servers or "",
             kafka_client_id=environment.kafka_prefix + environment.kafka_client_id,
-            kafka_prefix=environment.kafka_prefix,
-            kafka_generation=environment.kafka_generation,
             topic_names=_topic_names(environment),
             pseudonym_key=_secret_bytes(environment.pseudonym_key) or b"",
-            request_pool_size=environment.request_pool_size,
-            bus_pool_size=environment.bus_pool_size,
-            read_pool_size=environment.read_pool_size,
-            topic_partitions=environment.kafka_topic_partitions,
-            retention_days=environment.retention_days,
-            kafka_retention_days=environment.kafka_retention_days,
         ),
-        identity=IdentitySettings(
+        identity=environment.build_struct(
+            IdentitySettings,
             issuer=public_url,
-            algorithm=environment.algorithm,
-            secret_key=_secret_bytes(environment.secret_key),
-            key_encryption_key=_secret_bytes(environment.key_encryption_key),
-            old_key_encryption_key=_secret_bytes(environment.old_key_encryption_key),
             old_pseudonym_keys=_split_keys(environment.old_pseudonym_keys),
             access_token_seconds=round(environment.access_token_minutes * 60),
-            session_token_seconds=environment.session_token_seconds,
-            session_idle_seconds=environment.session_idle_seconds,
-            session_absolute_seconds=environment.session_absolute_seconds,
-            jwks_max_age_seconds=environment.jwks_max_age_seconds,
-            key_publish_seconds=environment.key_publish_seconds,
-            key_keep_seconds=environment.key_keep_seconds,
-            argon2_time_cost=environment.argon2_time_cost,
-            argon2_memory_kib=environment.argon2_memory_kib,
-            argon2_parallelism=environment.argon2_parallelism,
-            hash_concurrency=environment.hash_concurrency,
-            password_min_length=environment.password_min_length,
             password_checks=(
                 not demonstration
                 if environment.password_checks is None
                 else environment.password_checks
             ),
             mail=build_mail_settings(environment, public_url, demonstration=demonstration),
-            reset_seconds=environment.reset_link_seconds,
-            confirmation_seconds=environment.confirmation_link_seconds,
-            claim_days=environment.claim_days,
-            closed_identifier_days=environment.closed_identifier_days,
             event_days=max(environment.retention_days, environment.kafka_retention_days),
             accept_prototype_nhs=nhs_settings.accept_prototype_nhs,
-            pseudonym_key=_secret_bytes(environment.pseudonym_key) or b"",
             throttle=_throttle_settings(environment, demonstration=demonstration),
-            quotas=IdentityQuotas(
-                verifications_per_hour=environment.quota_verifications_per_hour,
-                exports_per_hour=environment.quota_exports_per_hour,
-                emails_per_hour=environment.quota_emails_per_hour,
-            ),
+            quotas=environment.build_struct(IdentityQuotas, prefix="quota_"),
         ),
         nhs=nhs_settings,
         hmrc=build_hmrc_settings(
@@ -172,15 +128,13 @@ def build_settings(
 
 def _throttle_settings(environment: Environment, *, demonstration: bool) -> ThrottleSettings:
     """Return the rate limits; a demonstration has none per address, as all users share one."""
-    registrations, duplicates = environment.registrations_per_hour, environment.duplicates_per_day
-    return ThrottleSettings(
-        failures=environment.login_failures,
-        lock_seconds=environment.login_lock_seconds,
-        max_lock_seconds=environment.login_lock_max_seconds,
-        address_failures=environment.address_failures,
-        registrations=(0 if demonstration else 30) if registrations is None else registrations,
-        duplicates=(0 if demonstration else 10) if duplicates is None else duplicates,
-        trusted_networks=environment.trusted_callers,
+    if not demonstration:
+        return environment.build_struct(ThrottleSettings, prefix="throttle_")
+    return environment.build_struct(
+        ThrottleSettings,
+        prefix="throttle_",
+        registrations=environment.throttle_registrations or 0,
+        duplicates=environment.throttle_duplicates or 0,
     )
 
 
