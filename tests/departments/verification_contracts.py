@@ -6,15 +6,14 @@ from typing import Any
 
 from govid.bus import SystemClock
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim
 from govid.bus.upstream import Department, RequestPolicy
 from govid.hmrc.clients.factory import build_verifier
-from govid.hmrc.clients.interfaces import IdentityClaim as NinoClaim
 from govid.hmrc.clients.oauth import ClientCredentials
 from govid.hmrc.settings import MatchingContract
 from govid.hmrc.simulator import HmrcSimulator
 from govid.hmrc.simulator.app import CLIENT_SECRET
 from govid.nhs.clients.factory import NhsConnection
-from govid.nhs.clients.interfaces import IdentityClaim as NhsClaim
 from govid.nhs.clients.oauth import SigningCredentials
 from govid.nhs.simulator import ClientKey, NhsSimulator
 from tests.departments.hmrc import target as hmrc_target
@@ -80,10 +79,10 @@ class PdsContract:
         return connection.build_patient_registry()
 
     @staticmethod
-    def claim(number: str, *who: Any) -> NhsClaim:
+    def claim(number: str, *who: Any) -> IdentityClaim:
         """Return the claim of a number, with facts if there are any."""
         facts = build_facts(*who) if who else None
-        return NhsClaim(nhs_number=number, facts=facts, correlation_id="a.b")
+        return IdentityClaim(number=number, facts=facts, correlation_id="a.b")
 
 
 class HmrcContract:
@@ -122,10 +121,10 @@ class HmrcContract:
         )
 
     @staticmethod
-    def claim(number: str, *who: Any) -> NinoClaim:
+    def claim(number: str, *who: Any) -> IdentityClaim:
         """Return the claim of a number, with facts if there are any."""
         facts = build_facts(*who) if who else None
-        return NinoClaim(nino=number, facts=facts, correlation_id="a.b")
+        return IdentityClaim(number=number, facts=facts, correlation_id="a.b")
 
 
 VerificationContract = PdsContract | HmrcContract

@@ -5,7 +5,8 @@ import logging
 import pytest
 from msgspec import structs
 
-from govid.hmrc.clients.interfaces import NinoVerifier, VerificationOutcome
+from govid.bus.shared.verification import VerificationOutcome
+from govid.hmrc.clients.interfaces import NinoVerifier
 from govid.hmrc.settings import MatchingContract
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.hmrc.target import Target, reached

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from govid.bus import SystemClock
+from govid.bus.shared.verification import IdentityClaim, VerificationOutcome
 from govid.bus.upstream import (
     Department,
     RequestPolicy,
@@ -18,7 +19,7 @@ from govid.nhs.clients.oauth import SigningCredentials, build_token_client
 from govid.nhs.simulator import BASE_URL, NhsSimulator
 from tests.departments.clock import TickingClock
 from tests.departments.nhs.recording_transport import RecordingTransport
-from tests.departments.nhs.test_practice_client import SENDER
+from tests.departments.nhs.test_practice_client import SENDER, free
 from tests.departments.verification_contracts import build_facts
 
 QUICK = RequestPolicy(total_seconds=5, first_backoff_seconds=0.001)

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 from msgspec import structs
 
-from govid.nhs.clients.interfaces import PatientRegistry, VerificationFinding, VerificationOutcome
+from govid.bus.shared.verification import VerificationOutcome
+from govid.nhs.clients.interfaces import PatientRegistry, RegistryFinding
 from govid.nhs.simulator import ClientKey, NhsSimulator
 from tests.departments.nhs.target import Target
 from tests.departments.verification_contracts import Connect, PdsContract, build_facts

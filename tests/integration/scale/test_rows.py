@@ -20,7 +20,7 @@ from govid.bus.operations.inspection import OutboxInspection
 from govid.bus.shared.ids import first_uuid7_at, uuid7
 from govid.bus.storage.partitions import QUERIES as RETENTION
 from govid.bus.storage.quotas import QuotaCounters
-from govid.identity.repository import rate_limits
+from govid.identity.repository import login_lockouts
 from tests.integration.scale.conftest import PENDING
 from tests.integration.scale.plans import rows_read, scans
 
@@ -141,7 +141,7 @@ async def test_i8_counting_reads_no_more_rows_than_its_limit(aged: Any, counted:
 @pytest.mark.parametrize(
     "statement",
     [
-        rate_limits._DELETE_STALE,
+        login_lockouts._DELETE_STALE,
         *(QuotaCounters(f"{schema}.quota")._delete_sql for schema in ("identity", "nhs", "hmrc")),
     ],
     ids=["throttle", "identity", "nhs", "hmrc"],

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from govid.bus.shared.identifiers import ClaimedFacts
+from govid.bus.shared.verification import IdentityClaim
 from govid.hmrc.clients import local as hmrc
-from govid.hmrc.clients.interfaces import IdentityClaim as NinoClaim
 from govid.nhs.clients import local as nhs
-from govid.nhs.clients.interfaces import IdentityClaim as NhsClaim
 
 FACTS = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
 
@@ -23,8 +22,8 @@ async def verify(department: str, number: str, facts: ClaimedFacts | None = None
         "hmrc": hmrc.FormatOnlyVerifier(hmrc.DisabledNinoVerifier(), hmrc.LocalNinoVerifier()),
     }
     claims: dict[str, Any] = {
-        "nhs": NhsClaim(nhs_number=number, facts=facts),
-        "hmrc": NinoClaim(nino=number, facts=facts),
+        "nhs": IdentityClaim(number=number, facts=facts),
+        "hmrc": IdentityClaim(number=number, facts=facts),
     }
     return await verifiers[department].verify(claims[department])
 
