@@ -1,7 +1,13 @@
 """Applies account status events to NHS data, and streams an account's data export.
 
-Appointments of blocked and closed accounts are cancelled. Data of closed accounts is erased. The
-stored records of an account are streamed for its data export.
+Undecided and future appointments of blocked and closed accounts are cancelled here, in the
+database. Each cancellation emits `AppointmentDecided`. `BookingHandler` (`booking_handler.py`)
+receives that event, cancels the appointment at the practice and releases its slots. If the practice
+is unavailable, the delivery is retried, and the slots stay held until then. An appointment that was
+never sent to a practice is cancelled in the database only.
+
+Data of closed accounts is erased. The stored records of an account are streamed for its data
+export.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,11 +22,10 @@ from govid.nhs.models import Appointment, Patient
 from govid.nhs.repository import AppointmentRepository, IdempotencyKeys, PatientRepository
 from govid.nhs.slots import AppointmentStatus
 
-AccountEnded = AccountBlocked | AccountClosed
-AccountStatusEvent = AccountEnded | AccountRestored
+AccountStatusEvent = AccountBlocked | AccountClosed | AccountRestored
 
 ACCOUNT_BLOCKED_REASON = "account_blocked"
-"""Published reason of a cancellation."""
+"""Published reason of a cancellation, also for a closed account. Permanent code."""
 
 
 class AccountStatusHandler:
@@ -56,7 +61,7 @@ class AccountStatusHandler:
         delivery: Delivery[AccountStatusEvent],
         outcome: None,  # noqa: ARG002 - `prepare` returns nothing
     ) -> None:
-        """Store the account status, then cancel future appointments.
+        """Store the account status, then cancel undecided and future appointments.
 
         The status is stored first: a concurrent booking has then either committed or is refused.
         """

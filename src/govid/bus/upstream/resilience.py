@@ -64,13 +64,25 @@ BreakerListener = Callable[[BreakerState], None]
 class CircuitBreaker:
     """Circuit breaker of one API: opens after consecutive failures, then lets one probe through.
 
-    Only an unavailable API opens it; a response does not, even if it is a refusal. The states come
-    from the library. That one call at a time probes, and that a cancelled probe changes nothing,
-    is added here.
+    *Opens* after `failures` consecutive `UpstreamUnavailable`. `trip` opens it at once: its callers
+    are the clients that get a response which rejects govid's credentials. A usable response resets
+    the count, also a refusal or a 429, because the API is available. `UnusableResponse` and
+    `UnexpectedSimulator` neither count nor reset.
+
+    *Half-opens* with the first call after `open_seconds`. That call is the probe; all other calls
+    are refused while it runs. Nothing is sent without a call (see `Department.on_recovery`).
+
+    *Closes*, with a count of zero, when the probe gets a usable response. It opens again for
+    `open_seconds` if the probe ends with `UpstreamUnavailable`. It stays half open, so that the
+    next call is the probe, if the probe is cancelled or its response is unusable.
+
+    The library `purgatory` provides the states and the count: `Context.handle_exception` and
+    `Context.handle_end_request`. This class adds that only one call at a time is a probe, and that
+    a cancelled probe does not change the state.
     """
 
     def __init__(self, name: str, *, failures: int, open_seconds: float) -> None:
-        """Open after *failures* consecutive failures, for *rest_seconds*."""
+        """Open after *failures* consecutive failures, for *open_seconds*."""
         self._name = name
         self._context = Context(name, failures, open_seconds)
         self._probing = False
@@ -101,7 +113,7 @@ class CircuitBreaker:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Let one call through, and count its result.
+        """Let one call through, and change the state by its result.
 
         Raises:
             UpstreamUnavailable: the breaker is open, or another call is the probe.
