@@ -1,9 +1,9 @@
-"""OAuth consent to tax records: start, grant and withdraw it, and refresh-token rotation.
+"""OAuth consent to tax records: start, grant and withdraw it; rotation of HMRC refresh tokens.
 
 HMRC sends the browser back to a page of the service that calls govid. That service passes on the
 code and the state that the browser returned, with the citizen's own access token (ADR-0019). A
-started consent belongs to the account that started it: sending the link to another person gives
-the sender nothing.
+started consent belongs to the account that started it. If the link is sent to another person, the
+sender gets no access to that person's records.
 
 HMRC accepts a refresh token once, and ends the consent if it is presented twice. So a task claims
 the renewal in the row first; other tasks wait for the result, in this process and in others.

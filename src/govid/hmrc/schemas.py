@@ -103,7 +103,7 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
     tax_amount: Personal[AmountOut] = field(name="taxAmount")
 
     def __post_init__(self) -> None:
-        """Neutralise control characters that an older release has stored."""
+        """Replace control characters that an older release has stored by U+FFFD."""
         force_setattr(self, "name", replace_control_characters(self.name))
 
 

@@ -168,10 +168,10 @@ class TaxRecordReader:
     async def read_summary(
         self, tax_year: str, principal: Principal, context: OperationContext
     ) -> TaxSummaryView:
-        """Return HMRC's summary of the tax year *text*.
+        """Return HMRC's summary of *tax_year*.
 
         Raises:
-            GovidError: *text* is no tax year, there is no consent, or HMRC has no data.
+            GovidError: *tax_year* is no tax year, there is no consent, or HMRC has no data.
         """
         try:
             year = TaxYear.parse(tax_year)
@@ -203,7 +203,7 @@ class TaxRecordReader:
         context: OperationContext,
         fetch: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
     ) -> T:
-        """Run *ask* for the citizen if permitted, one request per account at a time."""
+        """Run *fetch* for the citizen if permitted, one request per account at a time."""
         if self._tax_records is None or self._token_provider is None:
             raise TaxRecordsDisabled
         require_assurance(principal, self._required_assurance, StepUpRequired)
@@ -220,7 +220,7 @@ class TaxRecordReader:
         context: OperationContext,
         fetch: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
     ) -> T:
-        """Run *ask* with the citizen's token, and with a renewed one if the first is refused."""
+        """Run *fetch* with the citizen's token, and with a renewed one if the first is refused."""
         tokens = await token_provider.get(account_id, context)
         try:
             try:

@@ -184,8 +184,8 @@ class AppointmentBookings:
     ) -> None:
         """Book slots that *availability* offers.
 
-        *eligibility* tells for which NHS number an account may book. *prototype_form* accepts the
-        prototype's form of an NHS number too.
+        *eligibility* tells for which NHS number an account may book. *accept_prototype_nhs* accepts
+        the prototype's form of an NHS number too.
         """
         self._uow = uow
         self._availability = availability

@@ -66,7 +66,7 @@ class AccountQuotas:
     """Checks the quotas and rate limits of one account; a limit of 0 disables a check.
 
     Rows beyond a quota stay readable. Checks of stored rows need the account's row lock, which
-    serialises the requests of one account: otherwise two requests could both take the last place.
+    serialises the requests of one account. Otherwise two requests could both use the last unit.
     """
 
     def __init__(self, uow: UnitOfWork, counters: QuotaCounters, limits: NhsQuotas) -> None:

@@ -94,9 +94,9 @@ def build(
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
     *facts* returns the claimed facts of an account; *metrics* counts requests to the NHS;
-    *recovered* is called with the subscribers to resume after an outage, and with whether the
-    recovery is certain; *rehearse* receives the simulator, if one replaces the NHS; *verified*
-    tells for which account an identifier was verified.
+    *on_recovered* is called with the subscribers to resume after an outage, and with whether the
+    recovery is certain; *on_simulator* receives the simulator, if one replaces the NHS;
+    *verified_identifiers* tells for which account an identifier was verified.
 
     Raises:
         ValueError: the private key is invalid, or the simulator's fault is unknown.

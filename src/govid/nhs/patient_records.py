@@ -33,9 +33,9 @@ class PatientRecords:
         *,
         accept_prototype_nhs: bool,
     ) -> None:
-        """Refuse an NHS number that *verified* reports for another account.
+        """Refuse an NHS number that *verified_identifiers* reports for another account.
 
-        *prototype_form* accepts the prototype's form of an NHS number too.
+        *accept_prototype_nhs* accepts the prototype's form of an NHS number too.
         """
         self._uow = uow
         self._accounts = accounts

@@ -38,10 +38,10 @@ _LONGEST_DESCRIPTION = 100
 
 
 class PracticeBookings:
-    """Brings the practice's own appointment in line with the stored one."""
+    """Books, moves or cancels the appointment at the practice, to match the stored appointment."""
 
     def __init__(self, practice_client: PracticeClient | None) -> None:
-        """Ask *practices*. Without a client every request is an outage."""
+        """Ask *practice_client*. Without a client every request is an outage."""
         self._practice_client = practice_client
 
     async def book_or_move(self, hold: SlotHold) -> AppointmentDecision | None:
@@ -203,7 +203,10 @@ class SlotAvailability:
         holds: SlotHoldRepository,
         clock: Clock,
     ) -> None:
-        """Ask *practices*; *services* maps a specialty to a number in the Directory of Services."""
+        """Ask *practice_client*.
+
+        *services* maps a specialty to its number in the Directory of Services.
+        """
         self._practice_client = practice_client
         self._services = {name.casefold(): (name, number) for name, number in services.items()}
         self._holds = holds

@@ -88,7 +88,7 @@ class PatientView(_Silent, frozen=True, kw_only=True):
     ] = "self-declared"
 
     def __post_init__(self) -> None:
-        """Neutralise control characters that an older release has stored."""
+        """Replace control characters that an older release has stored by U+FFFD."""
         force_setattr(self, "name", replace_control_characters(self.name))
         force_setattr(self, "medical_history", replace_control_characters(self.medical_history))
 
@@ -173,7 +173,7 @@ class AppointmentView(_Silent, frozen=True, kw_only=True):
     updated_at: datetime
 
     def __post_init__(self) -> None:
-        """Neutralise control characters that an older release has stored."""
+        """Replace control characters that an older release has stored by U+FFFD."""
         for name in ("patient_identifier", "doctor_specialty", "reason", "confirmation_details"):
             force_setattr(self, name, replace_control_characters(getattr(self, name)))
 

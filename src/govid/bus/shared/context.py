@@ -11,7 +11,10 @@ from govid.bus.shared.privacy import RedactedStruct
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """The actor of an operation: an account, a module of govid, an operator or unknown."""
+    """The actor of an operation.
+
+    It is an account, a module of govid, an operator, an external producer, or anonymous.
+    """
 
     kind: Literal["anonymous", "account", "module", "operator", "external"]
     id: str | None = None
@@ -58,7 +61,10 @@ class DeferredAccessEvent:
 
 
 class OperationContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The context of an operation, passed from a request or an event to all its consequences."""
+    """The context of an operation: its actor, correlation id and cause.
+
+    It is passed from a request or an event to every transaction and event that results from it.
+    """
 
     correlation_id: str
     actor: Actor = ANONYMOUS

@@ -26,7 +26,10 @@ class KeyMissing(RuntimeError):
 
 
 class NotDecryptable(ValueError):
-    """No configured key decrypts this value, or it was changed, or it belongs to another row."""
+    """The value cannot be decrypted.
+
+    Its key is not configured, it was changed, or it belongs to another row.
+    """
 
 
 class AuthenticatedCipher:
@@ -120,7 +123,8 @@ async def reencrypt_values(
 
     Each value is updated by one statement, and only if it is unchanged since it was read. So this
     may run beside servers, be interrupted and be repeated: a value that is already under the newest
-    key is skipped. *advance* is called after each batch with the number of values checked so far.
+    key is skipped. *on_progress* is called after each batch with the number of values checked so
+    far.
     """
     select = f"SELECT {column.key} AS key, {column.value} AS value FROM {column.table}"  # noqa: S608 - constants
     after = f"{select} WHERE {column.condition} AND {column.key} > $2 ORDER BY 1 LIMIT $1"

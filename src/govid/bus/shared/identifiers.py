@@ -44,8 +44,8 @@ def normalise_identifier(
 ) -> str:
     """Return *text* as the canonical form of its *identifier_type*.
 
-    With *prototype_form*, `NHS` and nine digits are accepted as an NHS identifier and kept as a
-    whole. No real department uses that form.
+    With *accept_prototype_nhs*, `NHS` and nine digits are accepted as an NHS identifier and kept as
+    a whole. No real department uses that form.
 
     Raises:
         ValueError: it is not such an identifier. Its text may be shown; it never holds *text*.

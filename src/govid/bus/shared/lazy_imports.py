@@ -15,8 +15,8 @@ def import_on_use(
 ) -> Callable[[str], Any]:
     """Return the `__getattr__` (PEP 562) of *package*.
 
-    *homes* lists the attributes that each module of the package defines. After its first use an
-    attribute is stored in the package, so that later uses cost nothing.
+    *names_by_module* lists the attributes that each module of the package defines. After its first
+    use an attribute is stored in the package, so that later uses cost nothing.
     """
     modules = {name: module for module, names in names_by_module.items() for name in names}
 

@@ -132,7 +132,7 @@ def have_same_prefix(one: str, other: str, letters: int) -> bool:
 
 
 def is_joiner(name: str, index: int) -> bool:
-    """Tell whether the character at *place* is a joiner that belongs to *name*.
+    """Tell whether the character at *index* is a joiner that belongs to *name*.
 
     Joiners (U+200C, U+200D) shape the letters around them in scripts that join letters. A joiner
     belongs between two such letters, or after the last letter of a name part.

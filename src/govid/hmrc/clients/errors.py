@@ -58,7 +58,7 @@ class HmrcErrorBody(RedactedStruct, frozen=True, kw_only=True):
 
 
 def is_token_refusal(response: UpstreamResponse) -> bool:
-    """Tell whether *answer* refuses govid's access token. Another 401 may be about a person."""
+    """Tell whether *response* refuses govid's access token. Another 401 may be about a person."""
     if response.status != HTTPStatus.UNAUTHORIZED:
         return False
     return response.decode(HmrcErrorBody).code == TOKEN_REFUSED
@@ -115,7 +115,7 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_tax_error(api: UpstreamClient, response: UpstreamResponse) -> Exception:
-    """Return the error that an unsuccessful *answer* means; its message is ignored.
+    """Return the error that an unsuccessful *response* means; its message is ignored.
 
     Raises:
         UnusableResponse: it is not an error body of HMRC.

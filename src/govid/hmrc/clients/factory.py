@@ -160,7 +160,7 @@ class _ClientFactory:
         self.limiter: RequestLimiter | None = (
             None if settings.are_limits_lifted else rate_limited(REQUESTS_PER_SECOND)
         )
-        # Citizens start consents and read taxes at will, so verification has a reserve.
+        # Reading tax records could use the whole rate limit, so verification has a reserve.
         self.low_priority_limiter = (
             self.limiter.with_reserve(RESERVED_FOR_VERIFICATION) if self.limiter else None
         )

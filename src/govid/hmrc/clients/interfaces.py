@@ -38,7 +38,7 @@ class ReferenceNotPermitted(Exception):
 
 
 class DataNotFound(Exception):
-    """HMRC has no data of that time, which does not mean that nothing was paid."""
+    """HMRC has no data for that period. Tax may still have been paid."""
 
 
 class InvalidTaxRequest(Exception):
@@ -182,5 +182,9 @@ class TaxRecordClient(Protocol):
         """Return the account with its entries since *since*.
 
         Raises:
-            DataNotFound: as for a summary, and so are the others.
+            DataNotFound: HMRC has no data.
+            AccessTokenRefused: the access token is not accepted any more.
+            ReconsentRequired: the consent does not cover the request.
+            ReferenceNotPermitted: the reference belongs to another person.
+            InvalidTaxRequest: the reference or the day is malformed.
         """

@@ -49,7 +49,7 @@ class FormatOnlyVerifier:
     """
 
     def __init__(self, verifier: NinoVerifier, by_format: LocalNinoVerifier) -> None:
-        """Use *by_form* for claims without facts, and *verifier* for all others."""
+        """Use *by_format* for claims without facts, and *verifier* for all others."""
         self._verifier = verifier
         self._by_format = by_format
 

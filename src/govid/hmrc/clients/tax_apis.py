@@ -32,7 +32,7 @@ LARGEST_AMOUNT = Decimal("9999999999999.99")
 
 
 def decode_exact_amounts(response: UpstreamResponse, shape: Any) -> Any:
-    """Decode the body of *answer* as *shape*, in which every amount is in whole pence.
+    """Decode the body of *response* as *shape*, in which every amount is in whole pence.
 
     Raises:
         UnusableResponse: the body has another shape.

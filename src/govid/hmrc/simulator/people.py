@@ -15,7 +15,10 @@ from govid.bus.shared.privacy import RedactedStruct
 
 
 class SimulatedPerson(RedactedStruct, frozen=True, kw_only=True):
-    """One person. Several people may share a published number, each for another test."""
+    """One person.
+
+    Several people may have the same published number; each is for a different test.
+    """
 
     nino: str
     first: str

@@ -1,8 +1,8 @@
 """Simulates HMRC's tax APIs for a person who consented, with synthetic data of its test users.
 
-That another person's reference is answered with UNAUTHORIZED, and the order of the checks after the
-platform's, is govid's reading of the reference guide; HMRC publishes no more about it. The API
-"View Self Assessment Account" has its own error format.
+HMRC does not document two details: the answer to another person's reference, and the order of the
+checks after those of the platform. As govid reads the reference guide, the answer is UNAUTHORIZED,
+and the order is that of the guide. The API "View Self Assessment Account" has its own error format.
 
 Source: HMRC Developer Hub, reference guide; hmrc/self-assessment-liability-api 0.3.0.
 """

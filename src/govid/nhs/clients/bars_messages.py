@@ -32,7 +32,7 @@ class BookingSender(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_organisation(ods_code: str) -> dict[str, Any]:
-    """Return the `Organization` resource with the code *ods*."""
+    """Return the `Organization` resource with the code *ods_code*."""
     return {
         "resourceType": "Organization",
         "identifier": [{"system": _ODS_SYSTEM, "value": ods_code}],

@@ -43,7 +43,7 @@ class LocalPatientRegistry:
     """Registry that verifies every well-formed number."""
 
     def __init__(self, *, accept_prototype_nhs: bool) -> None:
-        """Accept the prototype's form too, with *prototype_form*."""
+        """Accept the prototype's form too, with *accept_prototype_nhs*."""
         self._accept_prototype_nhs = accept_prototype_nhs
 
     async def verify(self, claim: IdentityClaim) -> RegistryFinding:
@@ -72,7 +72,7 @@ class FormatOnlyVerifier:
     """
 
     def __init__(self, registry: PatientRegistry, by_format: LocalPatientRegistry) -> None:
-        """Use *registry* for claims with facts, and *by_form* for the others."""
+        """Use *registry* for claims with facts, and *by_format* for the others."""
         self._registry = registry
         self._by_format = by_format
 
