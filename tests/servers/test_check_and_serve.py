@@ -85,7 +85,7 @@ Input = Callable[[ServerPlace], AbstractContextManager[Given]]
 
 FAULT = Verdict("fault: ", 5, "  - ", 3)
 AWAY = Verdict("fault: ", 5, "govid: ", 4, ".")
-"""No rule refuses it: the database does not let govid in, which may change."""
+"""No rule refuses it: the database refuses the connection, which may change."""
 WARNING = Verdict("warning: ", 0, "warning: ", 0)
 UNREADABLE = Verdict("  - ", 2, "  - ", 2)
 RELAY = Verdict("fault: ", 5, "warning: ", 0)
@@ -414,8 +414,8 @@ OTHER_PSEUDONYMS = (
     "locks would not be found; add the former one to GOVID_OLD_PSEUDONYM_KEYS"
 )
 HIDDEN = (
-    "the database's role is no member of pg_read_all_stats: long transactions of others are not "
-    "seen, and govid_oldest_transaction_seconds is not measured"
+    "the database role is not a member of pg_read_all_stats, so govid_oldest_transaction_seconds "
+    "cannot include transactions of other roles"
 )
 FSYNC = (
     "the database runs with fsync=off and loses what was committed at a power cut; to allow it, "

@@ -32,9 +32,9 @@ class NhsQuotas(msgspec.Struct, frozen=True, kw_only=True):
 class NhsSettings(RedactedStruct, frozen=True, kw_only=True):
     """Settings of the NHS module.
 
-    `accept_prototype_form` accepts `NHS` and nine digits as an NHS number, a form that only the
-    simulator knows. If `registry` is `remote`, the next four fields are set. If `practices` are
-    given, `ods` and `endpoint` are set too.
+    `accept_prototype_nhs` accepts `NHS` and nine digits as an NHS number, a form that only the
+    simulator knows. If `registry` is `remote`, `base_url`, `client_id`, `kid` and `private_key` are
+    set. If `practices` are given, `ods_code` and `endpoint` are set too.
     """
 
     registry: Literal["remote", "simulator", "off"]

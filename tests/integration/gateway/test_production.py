@@ -73,7 +73,7 @@ async def test_f10_what_is_no_postgresql_is_a_fault_in_words() -> None:
         ("3D000", "the database does not exist"),
         ("53300", "the database is short of memory, disk or connections"),
         ("57P03", "the database is shutting down or starting"),
-        ("42501", "the database does not let govid in (SQLSTATE 42501)"),
+        ("42501", "the database refuses the connection (SQLSTATE 42501)"),
     ],
 )
 def test_f10_a_refusal_is_reported_in_words(state: str, text: str) -> None:

@@ -199,8 +199,8 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
             found.append(f"the database runs with {name}=off: a power cut may damage its data")
     if not await connection.fetchval("SELECT pg_has_role('pg_read_all_stats', 'USAGE')"):
         found.append(
-            "the database's role is no member of pg_read_all_stats: long transactions of others "
-            "are not seen, and govid_oldest_transaction_seconds is not measured"
+            "the database role is not a member of pg_read_all_stats, so "
+            "govid_oldest_transaction_seconds cannot include transactions of other roles"
         )
     return found
 
@@ -210,7 +210,7 @@ def describe_connection_error(error: BaseException) -> str:
     state = getattr(error, "sqlstate", None)
     if state is None:
         return "the database does not answer as PostgreSQL does"
-    return REFUSALS.get(state[:2]) or f"the database does not let govid in (SQLSTATE {state})"
+    return REFUSALS.get(state[:2]) or f"the database refuses the connection (SQLSTATE {state})"
 
 
 async def detect_pool_mode(factory: ConnectionFactory) -> PoolMode | None:

@@ -142,8 +142,8 @@ def start_backends(
 ) -> EmbeddedBackends:
     """Start each backend that *settings* do not name; *stack* stops it again.
 
-    The folder of the database is stored in *state*. *meanwhile* is called while PostgreSQL starts
-    in its own processes; *say* receives sentences for the terminal.
+    The folder of the database is stored in *state*. *during_start* is called while PostgreSQL
+    starts in its own processes. *report* receives sentences for the terminal.
 
     Raises:
         CannotStart: one of them did not start.

@@ -30,7 +30,7 @@ class EmbeddedPostgres:
     """A PostgreSQL server with its data in one folder. A start takes over a running server."""
 
     def __init__(self, folder: Path, report: SentenceReporter) -> None:
-        """Store the data in *folder*; *say* receives sentences for the terminal."""
+        """Store the data in *folder*; *report* receives sentences for the terminal."""
         self.folder = folder
         self.url = ""
         self._report = report

@@ -38,7 +38,7 @@ def correct_document(document: Json) -> None:
 
 
 def _drop_example_ids(document: Json) -> None:
-    """Example objects carry their own name as `id`, which the standard does not allow."""
+    """Remove the `id` of example objects, which the standard does not allow."""
     for node in _iterate_objects(document["paths"]):
         examples = node.get("examples")
         if isinstance(examples, dict):
@@ -47,7 +47,7 @@ def _drop_example_ids(document: Json) -> None:
 
 
 def _collapse_open_alternatives(document: Json) -> None:
-    """A constrained text is described as `oneOf` text or anything, which no text matches."""
+    """Replace `oneOf` of a constrained text and anything, which no text matches, by the text."""
     for node in _iterate_objects(document):
         alternatives = node.get("oneOf")
         if isinstance(alternatives, list) and {} in alternatives:
@@ -57,7 +57,7 @@ def _collapse_open_alternatives(document: Json) -> None:
 
 
 def _unwrap_references(document: Json) -> None:
-    """A body is `allOf` one schema, only to repeat examples that are already present."""
+    """Replace `allOf` of one schema, which only repeats present examples, by that schema."""
     for node in _iterate_objects(document["paths"]):
         schema = node.get("schema", {})
         if len(schema.get("allOf", [])) == 1:
@@ -65,7 +65,7 @@ def _unwrap_references(document: Json) -> None:
 
 
 def _close_requests(document: Json) -> None:
-    """Requests refuse unknown members, but the document lacks `additionalProperties: false`."""
+    """Add `additionalProperties: false` to requests, because they refuse unknown members."""
     found: set[str] = set()
     waiting = [
         operation["requestBody"]
@@ -86,7 +86,7 @@ def _close_requests(document: Json) -> None:
 
 
 def _require_parameters_not_null(document: Json) -> None:
-    """A parameter that may be left out is described as one that may be null."""
+    """Describe an optional parameter as one that may be absent, not as one that may be null."""
     for node in _iterate_objects(document["paths"]):
         for parameter in node.get("parameters", []):
             schema = parameter["schema"]
@@ -97,7 +97,7 @@ def _require_parameters_not_null(document: Json) -> None:
 
 
 def _merge_equal_paths(document: Json) -> None:
-    """Two routes whose paths differ in a parameter's name only must be one path of the document."""
+    """Merge paths that differ only in the name of a parameter, as the standard requires."""
     shapes: dict[str, list[str]] = {}
     for path in document["paths"]:
         shapes.setdefault(_PARAMETER.sub("{}", path), []).append(path)

@@ -1,5 +1,8 @@
 """The outermost ASGI middleware: request ids, limits, headers, metrics and the request log.
 
+Size and time limits of a request, those of its body too, are enforced here, by the functions of
+`limits`, before the framework or a handler sees the request.
+
 Plain ASGI around the framework, because it must see what the framework refuses before any of its
 middleware runs (404, 405), and because every request pays for every microsecond here.
 """
@@ -96,8 +99,8 @@ class EdgeMiddleware:
         """Serve *app*.
 
         *methods* holds the methods of each route by its path template. *hosts* are the allowed
-        host names (none: any), and *probed* the paths that are answered under any name. *https* is
-        true if clients reach govid by TLS.
+        host names; an empty list allows any. *probe_paths* are answered under any name.
+        *uses_https* is true if clients reach govid by TLS.
         """
         self._app = app
         self.limits = limits
@@ -150,6 +153,7 @@ class EdgeMiddleware:
     async def _serve(
         self, info: RequestInfo, scope: Any, receive: Any, sender: "_ResponseSender"
     ) -> None:
+        """Check the request, read its body within the limits, and pass it to the application."""
         try:
             self._hosts.check(info)
             check_head(info)
@@ -163,8 +167,8 @@ class EdgeMiddleware:
         if info.has_body:
             receive = replay_body(await read_body(receive), receive)
         if info.method == "HEAD":
-            # HEAD is handled as GET; `_Answer` drops the body. The scope is copied, because the
-            # server counts bytes by the method in its own scope.
+            # HEAD is handled as GET; `_ResponseSender` drops the body. The scope is copied, because
+            # the server counts bytes by the method in its own scope.
             scope = {**scope, "method": "GET"}
         respond = sender.send
         if info.method == "OPTIONS":
@@ -248,7 +252,7 @@ class _ResponseSender:
         await self._send(message)
 
     async def send_problem(self, problem: ProblemResponse, *, close: bool = False) -> None:
-        """Answer with *refusal*; *close* the connection if the request's body was left unread."""
+        """Answer with *problem*; *close* the connection if the request's body was left unread."""
         body = problem.encode(self._info.path)
         headers = [(k.lower().encode(), v.encode()) for k, v in problem.headers.items()]
         headers += [

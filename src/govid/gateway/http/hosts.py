@@ -111,7 +111,7 @@ class AllowedHosts:
     """The host names under which one process answers."""
 
     def __init__(self, names: Sequence[str], probe_paths: AbstractSet[str] = PROBE_PATHS) -> None:
-        """Allow *names*; the paths *probed* are answered under any name.
+        """Allow *names*; *probe_paths* are answered under any name.
 
         A name allows every port, because the proxy in front of govid decides about ports. A name
         with a port (`id.example:8443`) allows that port only. `*`, or no names at all, allows any

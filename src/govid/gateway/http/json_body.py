@@ -132,7 +132,7 @@ class StrictRequest(Request[Any, Any, State]):
         """Return the body as the type of the handler's `data`.
 
         Raises:
-            Invalid: the body is not JSON, or does not match the type.
+            InvalidRequest: the body is not JSON, or does not match the type.
             HTTPException: 415, the media type is not JSON; 413, the body is too large.
         """
         media_type, parameters = self.content_type
@@ -150,7 +150,7 @@ def read_json(body: bytes, target_type: Any) -> Any:
     """Return *body* as an object of the type *wanted*.
 
     Raises:
-        Invalid: the body is not JSON, or does not match the type.
+        InvalidRequest: the body is not JSON, or does not match the type.
     """
     _check_encoding(body)
     try:

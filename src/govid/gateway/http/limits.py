@@ -1,4 +1,7 @@
-"""Enforces size and time limits of a request's head and body."""
+"""Enforces size and time limits of a request's head and body.
+
+`EdgeMiddleware` calls `check_head`, and then `read_body`, before any handler sees the request.
+"""
 
 import asyncio
 import re
@@ -9,6 +12,7 @@ from govid.bus import FieldFault, InvalidRequest
 from govid.gateway.http.request_info import RequestInfo
 
 MAX_BODY_BYTES = 64 * 1024
+"""Largest accepted request body; `read_body` refuses a larger one with 413."""
 MAX_HEADER_BYTES = 16 * 1024
 MAX_TARGET_BYTES = 2048
 MAX_DISCARDED_BYTES = 8 * 1024 * 1024
@@ -17,6 +21,7 @@ MAX_DISCARDED_BYTES = 8 * 1024 * 1024
 A client that is still writing when its connection is reset never sees the answer.
 """
 BODY_SECONDS = 10.0
+"""How long a client may take to send a body; `read_body` then answers 408."""
 
 _ODD_PATH = re.compile(rb"//|/(?:\.|%2e){1,2}(?:/|\Z)|%2f|%5c|\\", re.IGNORECASE)
 """Matches an empty segment, a dot segment (encoded or not), an encoded slash, or a backslash.
@@ -50,7 +55,7 @@ def check_head(info: RequestInfo) -> None:
     Raises:
         LimitExceeded: the address, the headers or the announced body are too large, the body is
             compressed, or the path has a segment that no route has.
-        Invalid: the query gives a parameter twice.
+        InvalidRequest: the query gives a parameter twice.
     """
     if info.target_bytes > MAX_TARGET_BYTES:
         raise LimitExceeded(414)

@@ -236,7 +236,7 @@ class Environment(
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Disable the library's sources: `load` merges the sources, and records them."""
+        """Disable the library's sources: `loading` merges the sources, and records them."""
         return (init_settings,)
 
     def build_struct(self, kind: type[StructT], *, prefix: str = "", **computed: Any) -> StructT:

@@ -26,10 +26,10 @@ MASK = "********"
 
 
 class SettingsError(ValueError):
-    """The settings cannot be read. `faults` holds one line per reason, without values."""
+    """The settings cannot be read. `problems` holds one line per reason, without values."""
 
     def __init__(self, problems: list[str]) -> None:
-        """Report all *faults* at once."""
+        """Report all *problems* at once."""
         self.problems = problems
         super().__init__("; ".join(problems))
 
