@@ -22,8 +22,8 @@ Found = list[tuple[str, str | None, UUID | None]]
 async def audit(connection: Any, **options: Any) -> tuple[list[AuditFinding], AuditTotals]:
     now = datetime.now(UTC) + timedelta(seconds=1)
     limits = {"since": None, "until": None, "now": now, "retained_days": 90.0, **options}
-    conservation = DeliveryAudit(connection, AuditRange.for_period(**limits), chunk_events=2)
-    return [one async for found in conservation.run() for one in found], conservation.totals
+    delivery_audit = DeliveryAudit(connection, AuditRange.for_period(**limits), chunk_events=2)
+    return [one async for found in delivery_audit.run() for one in found], delivery_audit.totals
 
 
 async def problems(connection: Any, **options: Any) -> Found:
