@@ -35,6 +35,9 @@ UNCOUNTED_SUBSCRIBERS = frozenset({"identity.letters"})
 FAILURE_OUTCOMES = ("outage", "error", "transient")
 """The outcomes of failed deliveries that an alarm watches."""
 INBOX_OUTCOMES = ("taken", "known", "conflict", "unknown_type", "unreadable", "stepped_over")
+"""Outcomes of inbound records: stored, duplicate, id of another content (dead-lettered), unknown
+version (parked), invalid (dead-lettered), and skipped without a copy. The labels are permanent.
+"""
 
 
 class KafkaState(StrEnum):

@@ -45,7 +45,7 @@ ended waits for the next full scan.
 FetchRows = Callable[[int, Collection[str]], Awaitable[Sequence[Any]]]
 """Fetches the rows above a position, without those of some keys.
 
-Each row has its `pos`, and as `acts` the number of operator actions.
+Each row has its `pos`, and as `action_count` the number of operator actions.
 """
 
 
@@ -90,7 +90,7 @@ class ScanWatermark:
         pause = max(self._interval, FULL_SCAN_SHARE * self._full_scan_seconds)
         if monotonic() - self._full_scan_at < pause and self._buckets.issuperset(buckets):
             due = await fetch(self.position, self.skipped_keys)
-            if not due or due[0]["acts"] == self._action_count:
+            if not due or due[0]["action_count"] == self._action_count:
                 return due
         return await self.fetch_all(buckets, fetch, in_flight)
 
@@ -111,9 +111,9 @@ class ScanWatermark:
 
     async def _read_horizon(self) -> None:
         row = await self._database.bus_reads.fetchrow(QUERIES["horizon"])
-        if row["acts"] != self._action_count:
+        if row["action_count"] != self._action_count:
             self._empty_below = 0
-        self._highest_position, self._action_count = row["highest"], row["acts"]
+        self._highest_position, self._action_count = row["highest"], row["action_count"]
         if self._next_point is not None and row["oldest"] >= self._next_point.transaction:
             self._stable_position, self._next_point = self._next_point.position, None
         if (

@@ -7,9 +7,9 @@
 -- afterwards: in one statement the planner would read every partition, for each fetch.
 -- NOT IN, because it hashes its list, whatever the plan. One timestamp for all rows: with the
 -- clock's, a pause that ends during the read would let a key's later events pass its first.
--- `acts` counts the operator actions that are visible to this statement.
+-- `action_count` counts the operator actions that are visible to this statement.
 SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key,
-       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS action_count
 FROM bus.delivery d
 WHERE d.subscriber = $1
   AND d.pos > $5
@@ -32,7 +32,7 @@ FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 -- The last position that was drawn, the oldest transaction that writes, and the number of operator
 -- actions. An operator action may add or free deliveries of any age.
 SELECT last_value AS highest, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
-       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS action_count
 FROM bus.event_position
 
 -- name: current_transaction

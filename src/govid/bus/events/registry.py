@@ -12,7 +12,7 @@ To add an event type:
 3. Add a row to `EVENT_TYPES`, by the function below that fits its order and its account.
 4. If its counter would tell a client what a response conceals, add the prefix of its name to
    `UNCOUNTED_TYPE_PREFIXES` in `bus/metrics.py`.
-5. Write `tests/contracts/<name>.v1.json` with an example as its `record`, and run
+5. Write `tests/contracts/<name>.v1.json` as `{"record": {"value": <example>}}`, and run
    `python -m tests.contracts.golden` and `python -m tests.contracts.public_surface`. For an event
    with a topic, also run `govid asyncapi --out docs/asyncapi.json`.
 6. To handle it, add the struct to `handles` of a `Subscriber` in `<module>/module.py`. A type that
@@ -304,7 +304,11 @@ class EventRegistry:
             raise ValueError("an event type is registered twice")
 
     def type_for_event(self, event: Event) -> EventType:
-        """Return the type of *event*."""
+        """Return the type of *event*.
+
+        Raises:
+            KeyError: the struct of *event* is not registered.
+        """
         return self._by_struct[type(event)]
 
     def get_type(self, name: str, version: int) -> EventType:

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 QUERIES = load_statements("govid.bus.kafka", "inbound_faults.sql")
 
 FaultKind = Literal["unreadable", "failing"]
-"""*unreadable*: the batch cannot be decoded. *failing*: its records cannot be stored."""
+"""Stored values. `unreadable`: the batch cannot be decoded (`UndecodableBatch`). `failing`: its
+records cannot be stored."""
 
 
 class FaultReport(Protocol):

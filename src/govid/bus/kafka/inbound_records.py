@@ -389,6 +389,7 @@ def _record_size(record: Any) -> int:
 
 
 def _build_reason_headers(record: Any, reason: InvalidRecord) -> DeadLetterHeaders:
+    # The names are permanent; `dlq_place` is the path in the value.
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return [
         ("dlq_reason", reason.reason.encode()),

@@ -271,7 +271,11 @@ class InboxConsumer:
     async def _dead_letter(
         self, record: Any, reason: InvalidRecord, outcome: str = "unreadable"
     ) -> None:
-        """Publish *record* to its dead-letter topic, or skip it if that is refused permanently."""
+        """Publish *record* to its dead-letter topic, or skip it if that is refused permanently.
+
+        A skipped record is called "stepped over" in the log and in metrics, and the path in the
+        value is called "place": these names are permanent.
+        """
         copied = await self._dead_letters.publish(record, reason)
         outcome = outcome if copied else "stepped_over"
         self._metrics.count_inbox_record(self._topics_by_wire_name[record.topic], outcome)

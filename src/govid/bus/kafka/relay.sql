@@ -17,7 +17,7 @@ WHERE subscriber = $1 AND owner = $2
 -- parked keys, and paused topics. Most reads start above the scan watermark. The events are fetched
 -- by their ids afterwards, as for every subscriber, and all rows are judged at one time, as there.
 SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id,
-       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts,
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS action_count,
        (SELECT coalesce(max(change), 0) FROM bus.topic) AS topics_change
 FROM bus.delivery d
 WHERE d.subscriber = $1
