@@ -25,7 +25,7 @@ INSERT = """
     VALUES ($1, $2, $2, 'NIN', $2, '', 'verified', now(), now())
 """
 DEATH, BLOCK, RESTORE = LifeEventKind.DEATH, LifeEventKind.BLOCK, LifeEventKind.RESTORE
-REVERSAL: dict[str, Any] = {"reason": "a mix-up", "cause": OPS, "reverse_death": True}
+REVERSAL: dict[str, Any] = {"reason": "a mix-up", "context": OPS, "reverse_death": True}
 
 
 async def apply_notice(

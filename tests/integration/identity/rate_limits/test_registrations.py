@@ -94,7 +94,7 @@ async def test_a_duplicate_is_reported_to_the_audit_without_its_value(database: 
 
 async def test_trusted_callers_are_not_counted(database: Database) -> None:
     identity = await limited(
-        database, registrations=1, duplicates=1, trusted_callers=("192.0.2.0/31",)
+        database, registrations=1, duplicates=1, trusted_networks=("192.0.2.0/31",)
     )
     await register(identity, 1)
     await register(identity, 2)
