@@ -80,12 +80,12 @@ class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
     registration: Registration
     password_login: PasswordLogin
     verification: VerificationResultHandler
-    verification_requests: VerificationRetry
-    facts: ClaimedFactsRepository
+    verification_retry: VerificationRetry
+    claimed_facts: ClaimedFactsRepository
     death_notices: DeathNoticeHandler
-    renewal: RefreshTokenRotation
-    ending: SessionRevoker
-    own_sessions: SessionListing
+    refresh_rotation: RefreshTokenRotation
+    session_revoker: SessionRevoker
+    session_listing: SessionListing
     last_seen: LastSeenWriter
     scheduled_notices: ScheduledNotices
     administration: AccountAdministration
@@ -104,7 +104,9 @@ class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     async def refresh(self, token: str, client_id: str = "govid") -> GrantView:
-        return await self.renewal.rotate(Refresh(refresh_token=token, client_id=client_id), CONTEXT)
+        return await self.refresh_rotation.rotate(
+            Refresh(refresh_token=token, client_id=client_id), CONTEXT
+        )
 
     async def account(self, account_id: UUID) -> dict[str, Any]:
         query = "SELECT * FROM identity.account WHERE id = $1"
@@ -201,10 +203,10 @@ async def build_identity(
     tokens = AccessTokens(
         keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.max_token_seconds
     )
-    living, refresh_tokens = SessionReader(database), RefreshTokenRepository()
-    opening = SessionIssuer(sessions, refresh_tokens, tokens, settings)
-    ending = SessionRevoker(uow, sessions)
-    seen = LastSeenWriter(database, settings.session_idle_seconds)
+    session_reader, refresh_tokens = SessionReader(database), RefreshTokenRepository()
+    session_issuer = SessionIssuer(sessions, refresh_tokens, tokens, settings)
+    session_revoker = SessionRevoker(uow, sessions)
+    last_seen = LastSeenWriter(database, settings.session_idle_seconds)
     pseudonyms = PseudonymGenerator(b"k" * 32)
     throttle = LoginThrottle(
         uow,
@@ -214,20 +216,24 @@ async def build_identity(
         pseudonyms,
         BruteForceAlarm(settings.throttle.failures),
     )
-    limits = RegistrationQuota(uow, QuotaCounters("identity.quota"), settings.throttle, pseudonyms)
+    registration_quota = RegistrationQuota(
+        uow, QuotaCounters("identity.quota"), settings.throttle, pseudonyms
+    )
     policy = PasswordPolicy(min_length=8, refuse_guessable=settings.password_checks)
     rules = RegistrationRules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
-    holders, history, digests = (
+    account_status, life_events, digests = (
         AccountStatusRepository(),
         LifeEventRepository(),
         IdentifierDigests(b"k" * 32),
     )
-    facts, attempted = (
+    claimed_facts, verification_attempts = (
         ClaimedFactsRepository(database, ClaimedFactsCipher(b"k" * 32)),
         VerificationAttemptRepository(),
     )
-    questions = VerificationRequests(attempted, digests)
-    standing = AccountStatusService(holders, history, ending, questions)
+    verification_requests = VerificationRequests(verification_attempts, digests)
+    status_service = AccountStatusService(
+        account_status, life_events, session_revoker, verification_requests
+    )
     return IdentityFixture(
         database=database,
         uow=uow,
@@ -238,34 +244,41 @@ async def build_identity(
             accounts,
             passwords,
             rules,
-            PriorNoticeCheck(holders, history, digests),
-            limits,
-            facts,
-            questions,
+            PriorNoticeCheck(account_status, life_events, digests),
+            registration_quota,
+            claimed_facts,
+            verification_requests,
         ),
-        password_login=PasswordLogin(uow, accounts, passwords, opening, throttle),
+        password_login=PasswordLogin(uow, accounts, passwords, session_issuer, throttle),
         verification=VerificationResultHandler(
-            accounts, EvidenceStore(attempted, facts, holders, history)
-        ),
-        verification_requests=VerificationRetry(
-            uow,
-            holders,
             accounts,
-            facts,
-            attempted,
-            questions,
+            EvidenceStore(verification_attempts, claimed_facts, account_status, life_events),
+        ),
+        verification_retry=VerificationRetry(
+            uow,
+            account_status,
+            accounts,
+            claimed_facts,
+            verification_attempts,
+            verification_requests,
             QuotaCounters("identity.quota"),
             max_per_hour=settings.quotas.verifications_per_hour,
         ),
-        facts=facts,
-        death_notices=DeathNoticeHandler(holders, history, standing, digests),
-        scheduled_notices=ScheduledNotices(uow, holders, history, standing, digests),
-        administration=AccountAdministration(uow, holders, history, standing, digests),
-        renewal=RefreshTokenRotation(uow, sessions, refresh_tokens, opening, ending, settings),
-        ending=ending,
-        own_sessions=SessionListing(uow, sessions),
-        last_seen=seen,
-        authenticate=TokenAuthentication(living, tokens, seen.record_use).authenticate,
+        claimed_facts=claimed_facts,
+        death_notices=DeathNoticeHandler(account_status, life_events, status_service, digests),
+        scheduled_notices=ScheduledNotices(
+            uow, account_status, life_events, status_service, digests
+        ),
+        administration=AccountAdministration(
+            uow, account_status, life_events, status_service, digests
+        ),
+        refresh_rotation=RefreshTokenRotation(
+            uow, sessions, refresh_tokens, session_issuer, session_revoker, settings
+        ),
+        session_revoker=session_revoker,
+        session_listing=SessionListing(uow, sessions),
+        last_seen=last_seen,
+        authenticate=TokenAuthentication(session_reader, tokens, last_seen.record_use).authenticate,
     )
 
 

@@ -83,9 +83,13 @@ async def test_it_goes_on_until_it_is_asked_to_stop(
 
 
 def start_cleanup(limiter: RateLimitFixture) -> CleanupWorker:
-    lapsing = ThrottleCleanup(LoginAttemptRepository(), QuotaCounters("identity.quota"))
+    throttle_cleanup = ThrottleCleanup(LoginAttemptRepository(), QuotaCounters("identity.quota"))
     return CleanupWorker(
-        limiter.uow, {"unlock": lapsing.release_expired, "forget": lapsing.delete_stale}
+        limiter.uow,
+        {
+            "unlock": throttle_cleanup.release_expired,
+            "forget": throttle_cleanup.delete_stale,
+        },
     )
 
 

@@ -55,10 +55,10 @@ async def test_c11_a_notice_of_the_earlier_key_meets_a_registration_and_is_rewri
 ) -> None:
     await identity.report_death()
     holders, history = AccountStatusRepository(), LifeEventRepository(NEW_ID)
-    precedents = PriorNoticeCheck(holders, history, rotated())
+    prior_notices = PriorNoticeCheck(holders, history, rotated())
     view = await identity.register(email="eve@example.com", identifier_value="AB123457C")
     async with identity.uow.begin(CONTEXT) as tx:
-        await precedents.run(tx, view.id, IdentifierType.NIN, "AB123456A")
+        await prior_notices.run(tx, view.id, IdentifierType.NIN, "AB123456A")
     row = await identity.account(view.id)
     assert row["contra_indicators"] == ["notice_before_registration"]
     current = rotated().for_identifier(IdentifierType.NIN, "AB123456A").current
@@ -108,13 +108,13 @@ async def test_c11_attempts_under_the_earlier_key_fill_the_count_of_the_new_one(
     limits = ThrottleSettings(failures=2)
 
     def throttle(key: bytes, *older: bytes) -> LoginThrottle:
-        quotas, sieges = (
+        quotas, alarm = (
             QuotaCounters("identity.quota"),
             BruteForceAlarm(limits.failures, CollectorRegistry()),
         )
         pseudonyms, *earlier = (PseudonymGenerator(one) for one in (key, *older))
         return LoginThrottle(
-            identity.uow, LoginAttemptRepository(), quotas, limits, pseudonyms, sieges, earlier
+            identity.uow, LoginAttemptRepository(), quotas, limits, pseudonyms, alarm, earlier
         )
 
     async def is_locked(under: LoginThrottle) -> bool:

@@ -24,7 +24,7 @@ def claims(identity: IdentityFixture) -> ClaimRelease:
         identity.uow,
         AccountStatusRepository(),
         IdentifierClaimRepository(),
-        identity.facts,
+        identity.claimed_facts,
         VerificationAttemptRepository(),
     )
 
@@ -53,7 +53,7 @@ async def test_what_was_said_and_asked_goes_with_the_claim(
     query = "SELECT outcome FROM identity.verification_attempt ORDER BY reserved_at"
     rows = await identity.database.reads.fetch(query)
     assert [row["outcome"] for row in rows] == ["mismatch", "without_effect"]
-    assert await identity.facts.for_account(view.id) is None
+    assert await identity.claimed_facts.for_account(view.id) is None
 
 
 async def test_the_action_is_an_event_with_actor_and_reason(

@@ -17,7 +17,7 @@ from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 def expiry(identity: IdentityFixture) -> ClaimExpiry:
     return ClaimExpiry(
         IdentifierClaimRepository(),
-        identity.facts,
+        identity.claimed_facts,
         VerificationAttemptRepository(),
         claim_days=14,
         closed_days=30,

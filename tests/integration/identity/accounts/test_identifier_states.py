@@ -86,7 +86,7 @@ def a_release(identity: IdentityFixture) -> ClaimRelease:
         identity.uow,
         AccountStatusRepository(),
         IdentifierClaimRepository(),
-        identity.facts,
+        identity.claimed_facts,
         VerificationAttemptRepository(),
     )
 
@@ -112,7 +112,7 @@ async def expire(identity: IdentityFixture, account_id: UUID) -> None:
     await identity.database.reads.execute(FORTY_DAYS)
     expiry = ClaimExpiry(
         IdentifierClaimRepository(),
-        identity.facts,
+        identity.claimed_facts,
         VerificationAttemptRepository(),
         claim_days=14,
         closed_days=30,

@@ -199,7 +199,9 @@ async def test_r6_a_lock_leaves_sessions_alone(identity: IdentityFixture) -> Non
     )
     await lock(identity)
     assert (await identity.authenticate(token)).account_id == view.id
-    renewed = await identity.renewal.rotate(Refresh(refresh_token=grant.refresh_token), CONTEXT)
+    renewed = await identity.refresh_rotation.rotate(
+        Refresh(refresh_token=grant.refresh_token), CONTEXT
+    )
     assert (await identity.authenticate(renewed.access_token)).account_id == view.id
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus import PseudonymGenerator, QuotaCounters
+from govid.bus import PseudonymGenerator, QuotaCounters, Transaction
 from govid.identity.credentials.password_change import PasswordReset
 from govid.identity.email.outgoing import EmailOutbox
 from govid.identity.password_policy import PasswordPolicy
@@ -16,6 +16,8 @@ from govid.identity.repository.accounts import PasswordAccountRepository
 from govid.identity.repository.login_lockouts import LoginAttemptRepository
 from govid.identity.repository.one_time_tokens import OneTimeTokens
 from govid.identity.repository.outgoing_email import OutgoingEmailRepository
+from govid.identity.repository.sessions import SessionRepository
+from govid.identity.sessions.management import SessionRevoker
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import CONTEXT, IdentityFixture
 from tests.statements import statements
@@ -24,10 +26,10 @@ UNKNOWN_ADDRESS = "nobody@example.com"
 ADA = "ada@example.com"
 
 
-class Ending:
-    """Ends nothing: no session is open here."""
+class UnusedRevoker(SessionRevoker):
+    """Fails if it is used, because a request for a link must not revoke sessions."""
 
-    async def revoke_all(self, tx: object, account_id: UUID, *, reason: str) -> None:
+    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
         raise AssertionError
 
 
@@ -47,7 +49,7 @@ def reset(identity: IdentityFixture) -> PasswordReset:
     return PasswordReset(
         identity.uow,
         PasswordAccountRepository(),
-        Ending(),
+        UnusedRevoker(identity.uow, SessionRepository()),
         OneTimeTokens(),
         identity.passwords,
         PasswordPolicy(min_length=8, refuse_guessable=False),

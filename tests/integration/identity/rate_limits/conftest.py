@@ -103,14 +103,14 @@ class RateLimitFixture(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_limiter(database: Database, **settings: Any) -> RateLimitFixture:
     uow, limits, registry = build_uow(database), ThrottleSettings(**settings), CollectorRegistry()
-    sieges = BruteForceAlarm(limits.failures, registry)
+    alarm = BruteForceAlarm(limits.failures, registry)
     throttle = LoginThrottle(
         uow,
         LoginAttemptRepository(),
         QuotaCounters("identity.quota"),
         limits,
         PseudonymGenerator(b"k" * 32),
-        sieges,
+        alarm,
     )
     return RateLimitFixture(database=database, uow=uow, limits=throttle, registry=registry)
 

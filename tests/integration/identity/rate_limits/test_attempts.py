@@ -78,9 +78,9 @@ async def test_a_lifted_lock_lets_in_at_once_and_is_reported_once(
     await limiter.lift()
     await limiter.lift()
     assert not (await limiter.reserve()).is_locked
-    lapsing = ThrottleCleanup(LoginAttemptRepository(), QuotaCounters("identity.quota"))
+    cleanup = ThrottleCleanup(LoginAttemptRepository(), QuotaCounters("identity.quota"))
     async with limiter.uow.begin(CONTEXT) as tx:
-        assert await lapsing.release_expired(tx, 10) == 0
+        assert await cleanup.release_expired(tx, 10) == 0
     assert await limiter.events() == ["locked", "lock_expired"]
 
 

@@ -119,7 +119,7 @@ async def test_expired_sessions_are_marked_and_audited_once(identity: IdentityFi
 async def test_an_end_before_is_no_expiry(identity: IdentityFixture) -> None:
     await identity.register()
     principal = await identity.authenticate(await identity.login())
-    await identity.ending.logout(principal, CONTEXT)
+    await identity.session_revoker.logout(principal, CONTEXT)
     await alter(identity, idle_expires_at="clock_timestamp()")
     assert await expire(identity) == 0
 

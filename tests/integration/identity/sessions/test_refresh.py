@@ -153,7 +153,7 @@ async def test_r11_a_renewal_that_fails_leaves_the_token_good(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(identity.renewal._session_issuer, "renew", fail)
+        patch.setattr(identity.refresh_rotation._session_issuer, "renew_tokens", fail)
         with pytest.raises(ZeroDivisionError):
             await identity.refresh(grant.refresh_token)
     assert (await identity.refresh(grant.refresh_token)).session_id == grant.session_id
@@ -165,7 +165,7 @@ async def test_a_session_revoked_while_it_is_renewed_is_dead_afterwards(
     principal = await identity.authenticate(grant.access_token)
     await asyncio.gather(
         identity.refresh(grant.refresh_token),
-        identity.ending.logout(principal, CONTEXT),
+        identity.session_revoker.logout(principal, CONTEXT),
         return_exceptions=True,
     )
     with pytest.raises(InvalidToken):

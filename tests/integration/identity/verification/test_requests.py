@@ -27,7 +27,7 @@ STATED_FACTS = ClaimedFacts(
 
 async def build_verification_requests(identity: IdentityFixture) -> UserView:
     principal = await identity.authenticate(await identity.login())
-    return await identity.verification_requests.start(ADA, principal, CONTEXT)
+    return await identity.verification_retry.start(ADA, principal, CONTEXT)
 
 
 async def failed(identity: IdentityFixture, **changes: Any) -> UserView:
@@ -56,7 +56,7 @@ async def test_r16_a_double_click_is_one_question(identity: IdentityFixture) -> 
     await failed(identity)
     principal = await identity.authenticate(await identity.login())
     results = await asyncio.gather(
-        *(identity.verification_requests.start(ADA, principal, CONTEXT) for _ in range(5)),
+        *(identity.verification_retry.start(ADA, principal, CONTEXT) for _ in range(5)),
         return_exceptions=True,
     )
     assert Counter(type(result).__name__ for result in results) == {
@@ -73,7 +73,7 @@ async def test_r16_who_waits_again_and_the_question_are_one_commit(
     answer = await build_verification_requests(identity)
     assert (answer.id, answer.status, answer.assurance) == (view.id, "pending_verification", "P0")
     assert (await identity.account(view.id))["status"] == "pending_verification"
-    assert (await identity.facts.for_account(view.id)) == STATED_FACTS
+    assert (await identity.claimed_facts.for_account(view.id)) == STATED_FACTS
 
 
 async def test_r16_the_third_leaves_everything_as_it_was(identity: IdentityFixture) -> None:
@@ -83,7 +83,7 @@ async def test_r16_the_third_leaves_everything_as_it_was(identity: IdentityFixtu
     with pytest.raises(AttemptsExhausted):
         await build_verification_requests(identity)
     assert (await identity.account(view.id))["status"] == "verification_failed"
-    assert await identity.facts.for_account(view.id) is None
+    assert await identity.claimed_facts.for_account(view.id) is None
 
 
 async def test_r23_evidence_that_comes_twice_counts_once(identity: IdentityFixture) -> None:
@@ -108,7 +108,7 @@ async def test_an_answer_from_outside_proves_nothing_of_what_was_said(
     await identity.handle(identity.verification, an_answer(view.id))
     row = await identity.account(view.id)
     assert (row["status"], row["assurance"]) == ("verified", "P1")
-    assert await identity.facts.for_account(view.id) is None
+    assert await identity.claimed_facts.for_account(view.id) is None
 
 
 async def test_an_answer_that_found_no_one_waiting_gives_the_attempt_back(
