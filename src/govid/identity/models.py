@@ -49,7 +49,7 @@ class Account(Base):
 
 
 class StoredEmail(Base):
-    """An e-mail that waits to be sent. Its address is stored here and in no event."""
+    """An outgoing e-mail until it is sent. Its address is stored here and in no event."""
 
     __tablename__ = "letter"
 

@@ -176,6 +176,7 @@ class EmailOutbox:
 
 
 SUBSCRIBER = "identity.letters"
+"""A permanent name, like the event `LetterWritten`: a letter is an outgoing e-mail."""
 RESET_PAGE = "/reset"
 CONFIRM_PAGE = "/account/confirm"
 

@@ -65,7 +65,10 @@ FAILURES_PER_ALARM = 100
 
 
 class BruteForceAlarm:
-    """Counts lockouts of one account name and raises the brute-force alarm."""
+    """Counts lockouts of one account name and raises the brute-force alarm.
+
+    The metric `govid_sieges` and the log event `throttle.siege` are permanent names of the alarm.
+    """
 
     def __init__(
         self,
