@@ -320,7 +320,7 @@ class TestClientsThatNeverRead:
         monkeypatch: pytest.MonkeyPatch,
         piece_bytes: int,
     ) -> None:
-        monkeypatch.setattr(protocol, "ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(protocol, "RESPONSE_SECONDS", 0.3)
         reader, writer = await dialler.open("127.0.0.2", limit=1)
         writer.write(LARGE)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
