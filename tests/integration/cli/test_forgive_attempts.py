@@ -59,7 +59,7 @@ def test_what_was_spent_is_given_back_once(forgive: Any, exhausted: UUID) -> Non
     assert (again.exit_code, again.stdout, again.stderr) == (
         1,
         "",
-        "govid: no attempt of this account or of its identifier is spent.\n",
+        "govid: no verification attempt of this account or its identifier has been used.\n",
     )
 
 
