@@ -100,7 +100,7 @@ class MetricsScrape:
     """Renders all metrics of this process."""
 
     def __init__(self, registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]]) -> None:
-        """Render *registry*; *measure* is awaited before each scrape."""
+        """Render *registry*; *refresh* is awaited before each scrape."""
         self._registry = registry
         self._refresh = refresh
         ProcessCollector(registry=registry)

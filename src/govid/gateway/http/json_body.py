@@ -105,7 +105,7 @@ def parse_validation_message(message: str) -> FieldFault:
 
 
 def format_field_problem(problem: FieldFault) -> str:
-    """Return *fault* in one line, with the name of its field if it has one."""
+    """Return *problem* in one line, with the name of its field if it has one."""
     return problem.msg if len(problem.loc) == 1 else f"{problem.loc[-1]}: {problem.msg}"
 
 
@@ -147,7 +147,7 @@ class StrictRequest(Request[Any, Any, State]):
 
 
 def read_json(body: bytes, target_type: Any) -> Any:
-    """Return *body* as an object of the type *wanted*.
+    """Return *body* as an object of *target_type*.
 
     Raises:
         InvalidRequest: the body is not JSON, or does not match the type.

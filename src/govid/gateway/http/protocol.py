@@ -365,7 +365,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return True
 
     def _write_and_close(self, response: bytes) -> None:
-        """Write *answer* and close the connection once the client has read it."""
+        """Write *response* and close the connection once the client has read it."""
         if response:
             self.transport.write(response)
         # A client that is still reading an earlier answer needs longer than `LINGER_SECONDS`.
