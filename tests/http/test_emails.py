@@ -247,8 +247,8 @@ async def test_e10_what_strangers_ask_for_silences_no_email_to_an_owner(
     assert closed.status_code == 204
     await settled(database)
     assert sorted(mail["Subject"] for mail in mailbox.mails(OLD)[before:]) == [
-        "Someone asked to change your email address",
         "Confirm your email address",
+        "Someone asked to change your email address",
         "Your account was closed",
         "Your password was changed",
     ]
