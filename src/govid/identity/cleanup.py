@@ -1,4 +1,4 @@
-"""Runs the periodic cleanup jobs of identity: they record what has expired and delete old rows.
+"""Runs the retention jobs of identity: they record what has expired and delete old rows.
 
 Correctness does not depend on when a job runs, because every reader of a row checks its times
 itself. `module.py` and `account_services.py` list the jobs.

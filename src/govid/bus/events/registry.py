@@ -15,9 +15,11 @@ To add an event type:
 5. Write `tests/contracts/<name>.v1.json` as `{"record": {"value": <example>}}`, and run
    `python -m tests.contracts.golden` and `python -m tests.contracts.public_surface`. For an event
    with a topic, also run `govid asyncapi --out docs/asyncapi.json`.
-6. To handle it, add the struct to `handles` of a `Subscriber` in `<module>/module.py`. A type that
-   other systems publish also needs an entry in `INBOUND_STRUCTS` (`bus/kafka/inbound_records.py`),
-   a new topic a member of `Topic` (`bus/shared/contract.py`).
+6. Emit it in the transaction of the state change: `tx.emit(...)`. To handle it, add the struct to
+   `handles` of a `Subscriber` in `<module>/module.py`.
+7. A type that other systems publish also needs an entry in `INBOUND_STRUCTS`, one struct for each
+   topic (`bus/kafka/inbound_records.py`), and its topic in `INBOUND_TOPICS`
+   (`bus/kafka/topics.py`). A new topic is a member of `Topic` (`bus/shared/contract.py`).
 
 A change that breaks consumers is a new version: a second struct and row with the next `version`.
 """

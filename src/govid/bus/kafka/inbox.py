@@ -1,4 +1,4 @@
-"""Inbox: consumes foreign records, stores each once, dead-letters invalid ones.
+"""Inbox: the Kafka consumer group that stores each foreign record once, or dead-letters it.
 
 A record has one of four fates:
 
@@ -197,6 +197,7 @@ class InboxConsumer:
         )
 
     def _build_consumer(self) -> AIOKafkaConsumer:
+        """Return a member of the consumer group `<client id>.inbox`, which all replicas share."""
         limit_aiokafka_decompression()
         return AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,

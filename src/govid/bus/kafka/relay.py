@@ -306,9 +306,10 @@ class OutboxRelay:
     async def _complete(
         self, sender: BatchSender, rows: Sequence[Row], owned: dict[int, int]
     ) -> None:
+        """Complete the deliveries of *rows*: delete them and store receipts, if all leases hold."""
         buckets = sorted({row["bucket"] for row in rows})
         positions = [sender.positions[row["pos"]] for row in rows]
-        rejected_buckets = await self._database.bus_reads.fetchval(
+        all_leases_held = await self._database.bus_reads.fetchval(
             QUERIES["relay_complete"],
             RELAY,
             self._leases.replica_id,
@@ -320,7 +321,7 @@ class OutboxRelay:
             [place.partition for place in positions],
             [place.offset for place in positions],
         )
-        if rejected_buckets:
+        if all_leases_held:
             self.acknowledged_count += len(rows)
             self._metrics.count_acknowledged(
                 RELAY, [(row["topic"], row["occurred_at"]) for row in rows]

@@ -6,6 +6,9 @@ declares, which takes microseconds for any content, and then as plain JSON, to f
 no type describes. The second pass runs in Python. It is skipped if the first pass has refused a
 body of so many values that searching it for a better reason would block the event loop.
 
+A body of more than `SHORT_BODY_BYTES` is a 413, unless the route declares `long_text`. The limit of
+all bodies is `limits.MAX_BODY_BYTES`.
+
 msgspec's validation messages are translated for clients: the field and the rule, never the value.
 """
 

@@ -12,7 +12,10 @@ from govid.bus import FieldFault, InvalidRequest
 from govid.gateway.http.request_info import RequestInfo
 
 MAX_BODY_BYTES = 64 * 1024
-"""Largest accepted request body; `read_body` refuses a larger one with 413."""
+"""Largest body of any request; `read_body` refuses a larger one with 413.
+
+A JSON route accepts `json_body.SHORT_BODY_BYTES` (16 KiB) only, unless it declares `long_text`.
+"""
 MAX_HEADER_BYTES = 16 * 1024
 MAX_TARGET_BYTES = 2048
 MAX_DISCARDED_BYTES = 8 * 1024 * 1024
