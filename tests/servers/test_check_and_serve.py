@@ -414,8 +414,8 @@ OTHER_PSEUDONYMS = (
     "locks would not be found; add the former one to GOVID_OLD_PSEUDONYM_KEYS"
 )
 HIDDEN = (
-    "the database role is not a member of pg_read_all_stats, so govid_oldest_transaction_seconds "
-    "cannot include transactions of other roles"
+    "the database role is not a member of pg_read_all_stats, so it does not see the "
+    "transactions of other roles, and govid_oldest_transaction_seconds is not measured"
 )
 FSYNC = (
     "the database runs with fsync=off and loses what was committed at a power cut; to allow it, "

@@ -36,6 +36,10 @@ class StoredEvent(NamedTuple):
     payload: str
     occurred_at: datetime
 
+    def __repr__(self) -> str:
+        """Show the position only (I9)."""
+        return f"<StoredEvent {self.position}>"
+
 
 class OutboxTail:
     """Follows the outbox through an asyncpg connection."""

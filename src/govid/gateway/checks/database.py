@@ -199,8 +199,8 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
             found.append(f"the database runs with {name}=off: a power cut may damage its data")
     if not await connection.fetchval("SELECT pg_has_role('pg_read_all_stats', 'USAGE')"):
         found.append(
-            "the database role is not a member of pg_read_all_stats, so "
-            "govid_oldest_transaction_seconds cannot include transactions of other roles"
+            "the database role is not a member of pg_read_all_stats, so it does not see the "
+            "transactions of other roles, and govid_oldest_transaction_seconds is not measured"
         )
     return found
 

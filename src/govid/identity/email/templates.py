@@ -75,7 +75,7 @@ password.
     EmailKind.ACCOUNT_CLOSED: (
         "Your account was closed",
         """Your account was closed on {moment}.
-We have erased your personal data.
+We have erased the personal data in it.
 
 You can open a new account with this address at once. Your National Insurance
 or NHS number can be used for a new account after {held_days} days.
