@@ -99,7 +99,7 @@ async def test_a_new_address_counts_once_it_is_confirmed(
     token = await client.citizen()
     assert await change(client, token) == 202
     link = await mailbox.token(NEW, CHANGE)
-    assert "asked to use another address" in await mailbox.mail(
+    assert "a request to use another address" in await mailbox.mail(
         OLD, "Someone asked to change your email address"
     )
     assert await profile_email(client, token) == OLD

@@ -3,13 +3,12 @@
 from datetime import date
 
 import pytest
-from msgspec import structs
 
 from govid.bus.shared.verification import VerificationOutcome
 from govid.nhs.clients.interfaces import PatientRegistry, RegistryFinding
-from govid.nhs.simulator import ClientKey, NhsSimulator
+from govid.nhs.simulator import ClientKey
 from tests.departments.nhs.target import Target
-from tests.departments.verification_contracts import Connect, PdsContract, build_facts
+from tests.departments.verification_contracts import Connect, PdsContract
 
 GARTON = ("9693632109", "Bill", "Garton", "1946-06-23")
 
@@ -92,30 +91,3 @@ async def test_a_superseded_number_is_answered_with_the_new_one(own: PatientRegi
     assert finding.outcome is VerificationOutcome.MATCH
     assert finding.patient is not None
     assert finding.patient.nhs_number == "9990000018"
-
-
-@pytest.mark.parametrize(
-    ("who", "outcome", "name"),
-    [
-        (("Bill", "Garton", "1946-06-23", "DN18 5DW"), VerificationOutcome.MATCH, "Bill GARTON"),
-        (("Bill", "Garton", "1946-06-23", "DN1 1AA"), VerificationOutcome.MATCH, "Bill GARTON"),
-        (("Bill", "Garton", "1946-06-23"), VerificationOutcome.MATCH, "Bill GARTON"),
-        (("Billy", "Garton", "1946-06-23"), VerificationOutcome.MISMATCH, None),
-        (("Jane", "Smith", "2010-10-22"), VerificationOutcome.DECEASED, None),
-        (("Janet", "Smythe", "2005-06-16"), VerificationOutcome.RESTRICTED, None),
-        (("Nobody", "Nowhere", "2000-01-01"), VerificationOutcome.MISMATCH, None),
-    ],
-)
-async def test_a_person_can_be_found_by_facts(
-    own: PatientRegistry, who: tuple[str, ...], outcome: VerificationOutcome, name: str | None
-) -> None:
-    assert outcome_and_name(await own.trace(build_facts(*who))) == (outcome, name)
-
-
-async def test_facts_that_fit_two_people_find_no_one(
-    own: PatientRegistry, simulator: NhsSimulator
-) -> None:
-    twin = simulator.people.get("9693632109")
-    simulator.people.add(structs.replace(twin, number="9732110317"))
-    finding = await own.trace(build_facts("Bill", "Garton", "1946-06-23"))
-    assert outcome_and_name(finding) == (VerificationOutcome.INSUFFICIENT, None)

@@ -13,11 +13,10 @@ from govid.bus.delivery.groups import QUERIES as GROUP_QUERIES
 from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.kafka.kafka_ahead import QUERIES as AHEAD_QUERIES
 from govid.bus.kafka.relay import QUERIES as RELAY_QUERIES
-from govid.bus.operations import backfill, inspection, replay, verify_outbox
+from govid.bus.operations import backfill, inspection, outbox_tail, replay, verify_outbox
 from govid.bus.operations.delivery_filter import DeliveryFilter
 from govid.bus.shared.ids import first_uuid7_at, uuid7, uuid7_timestamp
 from govid.bus.storage.partitions import QUERIES as RETENTION
-from govid.gateway.cli import events as stream
 from tests.integration.scale.plans import partitions_read
 
 Arguments = Callable[[Any], Sequence[Any]]
@@ -146,7 +145,7 @@ async def test_i2_i4_i12_statements_about_a_day_read_that_day(
 @pytest.mark.parametrize("days", [1, 3, 10])
 async def test_i7_a_tail_of_the_last_days_reads_no_older_ones(aged: Any, days: int) -> None:
     since = NOW - days * DAY
-    read = await partitions_read(aged, stream.FIRST_SINCE, [first_uuid7_at(since), 10])
+    read = await partitions_read(aged, outbox_tail.FIRST_SINCE, [first_uuid7_at(since), 10])
     assert f"event_{_day(since - DAY)}" not in read
 
 

@@ -172,11 +172,11 @@ def _domain_problem(error: GovidError) -> ProblemResponse:
 def _parameter_problem(error: ValidationException, names: Mapping[str, str]) -> ProblemResponse:
     """Name the invalid parameters; the framework's own message quotes the URL and its query."""
     extra = error.extra if isinstance(error.extra, list) else []
-    faults = tuple(_parameter_field_problem(one, names) for one in extra if isinstance(one, dict))
-    if not faults:
-        faults = (_missing_parameter(error),)
+    problems = tuple(
+        _parameter_field_problem(one, names) for one in extra if isinstance(one, dict)
+    ) or (_missing_parameter(error),)
     return msgspec.structs.replace(
-        problem_for_status(422), detail=format_field_problem(faults[0]), faults=faults
+        problem_for_status(422), detail=format_field_problem(problems[0]), field_problems=problems
     )
 
 
