@@ -218,11 +218,8 @@ class TaxConsentService:
                 raise AccountIsBlocked
             await self._quotas.consume_or_raise(
                 tx,
-                QuotaRule(
-                    kind="consents",
-                    bucket=str(principal.account_id),
-                    limit=self._max_per_hour,
-                    seconds=HOUR_SECONDS,
+                QuotaRule.for_account(
+                    "consents", principal.account_id, self._max_per_hour, HOUR_SECONDS
                 ),
             )
             expires_at = await self._requests.store(tx, principal.account_id, state, verifier)

@@ -130,15 +130,9 @@ class AccountQuotas:
         Raises:
             RateExceeded: the account has reached its daily limit.
         """
-        await self._counters.consume_or_raise(
-            tx,
-            QuotaRule(
-                kind="appointment_changes",
-                bucket=str(account_id),
-                limit=self._limits.appointment_changes_per_day,
-                seconds=DAY_SECONDS,
-            ),
-        )
+        limit = self._limits.appointment_changes_per_day
+        quota = QuotaRule.for_account("appointment_changes", account_id, limit, DAY_SECONDS)
+        await self._counters.consume_or_raise(tx, quota)
 
     async def count_refused_number(
         self, tx: Transaction, account_id: UUID, *, is_refused: bool
@@ -151,11 +145,8 @@ class AccountQuotas:
         Raises:
             RateExceeded: the limit is reached. The caller must roll *tx* back.
         """
-        quota = QuotaRule(
-            kind="refused_numbers",
-            bucket=str(account_id),
-            limit=REFUSED_NUMBERS_PER_DAY,
-            seconds=DAY_SECONDS,
+        quota = QuotaRule.for_account(
+            "refused_numbers", account_id, REFUSED_NUMBERS_PER_DAY, DAY_SECONDS
         )
         seconds = await self._counters.reserve(tx, [quota])
         if seconds is not None:
@@ -171,18 +162,9 @@ class AccountQuotas:
         Raises:
             RateExceeded: the account has reached its limit of this minute.
         """
-        if not self._limits.slot_searches_per_minute:
-            return
-        async with self._uow.begin(context) as tx:
-            await self._counters.consume_or_raise(
-                tx,
-                QuotaRule(
-                    kind="slot_searches",
-                    bucket=str(account_id),
-                    limit=self._limits.slot_searches_per_minute,
-                    seconds=MINUTE_SECONDS,
-                ),
-            )
+        limit = self._limits.slot_searches_per_minute
+        quota = QuotaRule.for_account("slot_searches", account_id, limit, MINUTE_SECONDS)
+        await self._counters.consume_separately(self._uow, context, quota)
 
 
 async def _count(tx: Transaction, rows: Select[UUID], limit: int) -> int:

@@ -5,6 +5,7 @@ Each module stores the counters of its rate limits in its own schema, in `<schem
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -80,6 +81,11 @@ class QuotaRule(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     seconds: float
 
+    @classmethod
+    def for_account(cls, kind: str, account_id: UUID, limit: int, seconds: float) -> "QuotaRule":
+        """Return the rule whose subject is the account."""
+        return cls(kind=kind, bucket=str(account_id), limit=limit, seconds=seconds)
+
 
 class QuotaCounters:
     """The counters of rate limits, in one table.
@@ -117,6 +123,19 @@ class QuotaCounters:
         seconds = await self.consume(tx, [quota])
         if seconds is not None:
             raise RateExceeded(retry_after_seconds=seconds)
+
+    async def consume_separately(
+        self, uow: UnitOfWork, context: OperationContext, quota: QuotaRule
+    ) -> None:
+        """Consume one use of *quota* in its own transaction, so that failed work counts too.
+
+        Raises:
+            RateExceeded: the rate limit is exceeded.
+        """
+        if not quota.limit:
+            return
+        async with uow.begin(context) as tx:
+            await self.consume_or_raise(tx, quota)
 
     async def confirm(
         self,

@@ -193,7 +193,8 @@ class DataExport:
     ) -> AsyncGenerator[bytes, None]:
         account_id = principal.account_id
         async with self._export_slot(account_id):
-            await self._count_export(account_id, context)
+            quota = QuotaRule.for_account("exports", account_id, self._max_per_hour, HOUR_SECONDS)
+            await self._quotas.consume_separately(self._uow, context, quota)
             head, tail = await self._encode_own_data(account_id)
             yield head
             for number, (name, source) in enumerate(self._departments.items()):
@@ -220,20 +221,6 @@ class DataExport:
                 self._slots.release()
         finally:
             self._running.discard(account_id)
-
-    async def _count_export(self, account_id: UUID, context: OperationContext) -> None:
-        if not self._max_per_hour:
-            return
-        async with self._uow.begin(context) as tx:
-            await self._quotas.consume_or_raise(
-                tx,
-                QuotaRule(
-                    kind="exports",
-                    bucket=str(account_id),
-                    limit=self._max_per_hour,
-                    seconds=HOUR_SECONDS,
-                ),
-            )
 
     async def _encode_own_data(self, account_id: UUID) -> tuple[bytes, bytes]:
         """Return the document before and after the records of the departments."""

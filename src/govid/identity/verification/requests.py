@@ -154,7 +154,10 @@ class VerificationRetry:
         facts = validate_claimed_facts(request, identifier_type=principal.identifier_type)
         if facts is None:
             raise InvalidRequest.for_field("familyName", "is needed", "missing")
-        await self._count_request(principal, context)
+        quota = QuotaRule.for_account(
+            "verifications", principal.account_id, self._max_per_hour, HOUR_SECONDS
+        )
+        await self._quotas.consume_separately(self._uow, context, quota)
         async with self._uow.begin(context) as tx:
             holder = await self._account_status.lock_account(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:
@@ -180,18 +183,3 @@ class VerificationRetry:
             assurance="P0",
             updated_at=changed_at,
         )
-
-    async def _count_request(self, principal: Principal, context: OperationContext) -> None:
-        """Count the request in a separate transaction, so that a rejected request counts too."""
-        if not self._max_per_hour:
-            return
-        async with self._uow.begin(context) as tx:
-            await self._quotas.consume_or_raise(
-                tx,
-                QuotaRule(
-                    kind="verifications",
-                    bucket=str(principal.account_id),
-                    limit=self._max_per_hour,
-                    seconds=HOUR_SECONDS,
-                ),
-            )
