@@ -60,10 +60,11 @@ def _build_list_route(folder: Path) -> HTTPRouteHandler:
 
 
 def _build_message_route(folder: Path) -> HTTPRouteHandler:
-    @get("/{message_id:uuid}", media_type=MediaType.HTML, sync_to_thread=True)
-    def reading(message_id: FromPath[UUID]) -> Response[str]:
+    # The name is part of the route label of metrics, which does not change.
+    @get("/{letter_id:uuid}", media_type=MediaType.HTML, sync_to_thread=True)
+    def reading(letter_id: FromPath[UUID]) -> Response[str]:
         try:
-            mail = _read_message(folder / f"{message_id}.eml")
+            mail = _read_message(folder / f"{letter_id}.eml")
         except FileNotFoundError:
             raise NotFoundException from None
         facts = "\n".join(
