@@ -99,7 +99,10 @@ class UpstreamFailure(Outage):
 
 
 class UpstreamUnavailable(UpstreamFailure):
-    """The department is unavailable: no connection, no response in time, or a 5xx status."""
+    """The department is unavailable: no connection, no response in time, or status 408 or 5xx.
+
+    Also raised, without a request, while the circuit breaker is open or another call is its probe.
+    """
 
     outcome = "unavailable"
 

@@ -45,7 +45,7 @@ class RequestPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests may be sent in a second; None means no limit."""
     body_bytes: int = 1024 * 1024
     failures_to_open: int = 5
-    """How many consecutive failures open the circuit breaker."""
+    """How many consecutive failed attempts open the circuit breaker; each retry is an attempt."""
     open_seconds: float = 15
     """How long the circuit breaker stays open before it lets a probe through."""
 
@@ -64,17 +64,22 @@ BreakerListener = Callable[[BreakerState], None]
 class CircuitBreaker:
     """Circuit breaker of one API: opens after consecutive failures, then lets one probe through.
 
-    *Opens* after `failures` consecutive `UpstreamUnavailable`. `trip` opens it at once: its callers
-    are the clients that get a response which rejects govid's credentials. A usable response resets
-    the count, also a refusal or a 429, because the API is available. `UnusableResponse` and
-    `UnexpectedSimulator` neither count nor reset.
+    *Opens* after `failures` consecutive `UpstreamUnavailable`. Each attempt counts, also a retry.
+    `trip` opens it at once: its callers are the clients that get a response which rejects govid's
+    credentials. A usable response resets the count, also a refusal or a 429, because the API is
+    available.
+
+    `UnusableResponse` and `UnexpectedSimulator` neither count nor reset if they are raised within
+    `attempt`. `UpstreamClient` raises them there for the head, the length or the media type. A
+    caller that cannot decode the body, or finds another subject in it, raises `UnusableResponse`
+    after `attempt`: that response has already counted as usable.
 
     *Half-opens* with the first call after `open_seconds`. That call is the probe; all other calls
     are refused while it runs. Nothing is sent without a call (see `Department.on_recovery`).
 
     *Closes*, with a count of zero, when the probe gets a usable response. It opens again for
     `open_seconds` if the probe ends with `UpstreamUnavailable`. It stays half open, so that the
-    next call is the probe, if the probe is cancelled or its response is unusable.
+    next call is the probe, if the probe is cancelled or ends with one of the two errors above.
 
     The library `purgatory` provides the states and the count: `Context.handle_exception` and
     `Context.handle_end_request`. This class adds that only one call at a time is a probe, and that

@@ -10,6 +10,7 @@ from govid.bus.upstream import (
     CircuitBreaker,
     Department,
     UnusableResponse,
+    UpstreamClient,
     UpstreamRateLimited,
     UpstreamRequest,
     UpstreamResponse,
@@ -17,7 +18,7 @@ from govid.bus.upstream import (
 )
 
 from .conftest import Opened
-from .loopback import Loopback, reply
+from .loopback import Loopback, Reply, reply
 
 
 def fail(breaker: CircuitBreaker, error: Exception) -> None:
@@ -118,3 +119,57 @@ def test_it_can_be_opened_by_who_knows_better() -> None:
     breaker.trip()
     with pytest.raises(UpstreamUnavailable, match="nhs"):
         breaker.check()
+
+
+async def test_each_attempt_of_a_retried_call_counts(opened: Opened, call: UpstreamRequest) -> None:
+    async with Loopback(reply(503)) as server:
+        api = opened(server.url, failures_to_open=3)
+        with pytest.raises(UpstreamUnavailable):
+            await api.request(call)
+    assert len(server.seen) == 3
+    assert api.breaker.state is BreakerState.OPEN
+
+
+REJECTED_BY_THE_CLIENT = reply(200, b"<p>", kind="text/html")
+NOT_DECODABLE = reply(200, b'{"id":')
+
+
+async def fetch_decoded(api: UpstreamClient, request: UpstreamRequest) -> object:
+    """Decode the response as a caller does: after the attempt has ended."""
+    return (await api.request(request)).decode(dict[str, str])
+
+
+@pytest.mark.parametrize(
+    ("unusable", "state"),
+    [(REJECTED_BY_THE_CLIENT, BreakerState.OPEN), (NOT_DECODABLE, BreakerState.CLOSED)],
+    ids=["rejected by the client", "not decodable"],
+)
+async def test_only_a_response_that_passed_the_client_resets_the_count(
+    opened: Opened, once: UpstreamRequest, unusable: Reply, state: BreakerState
+) -> None:
+    async with Loopback(reply(500), unusable, reply(500)) as server:
+        api = opened(server.url, failures_to_open=2)
+        with pytest.raises(UpstreamUnavailable):
+            await fetch_decoded(api, once)
+        with pytest.raises(UnusableResponse):
+            await fetch_decoded(api, once)
+        with pytest.raises(UpstreamUnavailable):
+            await fetch_decoded(api, once)
+    assert api.breaker.state is state
+
+
+@pytest.mark.parametrize(
+    ("unusable", "state"),
+    [(REJECTED_BY_THE_CLIENT, BreakerState.HALF_OPEN), (NOT_DECODABLE, BreakerState.CLOSED)],
+    ids=["rejected by the client", "not decodable"],
+)
+async def test_only_a_probe_whose_response_passed_the_client_closes_it(
+    opened: Opened, once: UpstreamRequest, unusable: Reply, state: BreakerState
+) -> None:
+    async with Loopback(reply(500), unusable) as server:
+        api = opened(server.url, failures_to_open=1, open_seconds=0)
+        with pytest.raises(UpstreamUnavailable):
+            await fetch_decoded(api, once)
+        with pytest.raises(UnusableResponse):
+            await fetch_decoded(api, once)
+    assert api.breaker.state is state
