@@ -70,7 +70,7 @@ from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedF
 from govid.identity.repository.key_checks import configured_keys, record_keys
 from govid.identity.repository.life_events import LifeEventRepository
 from govid.identity.repository.login_lockouts import LoginAttemptRepository
-from govid.identity.repository.one_time_tokens import RefreshTokenRepository
+from govid.identity.repository.refresh_tokens import RefreshTokenRepository
 from govid.identity.repository.sessions import SessionRepository
 from govid.identity.repository.signing_keys import SigningKeyRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository

@@ -1,6 +1,9 @@
 """Issues sessions and their tokens; refresh-token rotation.
 
-Each refresh token is valid once, and reuse revokes the session.
+Each refresh token is valid once. A used one is kept as long as its session
+(`RefreshTokenRepository` in `repository/refresh_tokens.py`). If the same client presents it again
+while the session is live, that is reuse, and the session is revoked. A request with it by another
+client is refused without any other effect.
 
 Source: RFC 9700, section 4.14 (refresh token rotation).
 """
@@ -13,7 +16,7 @@ import msgspec
 from govid.bus import OperationContext, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.events import RefreshReused, SessionCreated
 from govid.identity.errors import InvalidRefreshToken
-from govid.identity.repository.one_time_tokens import RefreshTokenRepository, TokenFamily
+from govid.identity.repository.refresh_tokens import RefreshTokenRepository, TokenFamily
 from govid.identity.repository.sessions import LiveSession, SessionRepository
 from govid.identity.schemas import GrantView, Refresh, TokenView
 from govid.identity.sessions.management import SessionRevoker
