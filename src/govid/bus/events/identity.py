@@ -207,7 +207,7 @@ class RefreshReused(AccountEvent, frozen=True, kw_only=True):
 class KeyRotated(Event, frozen=True, kw_only=True):
     """A signing key changed its state.
 
-    `operator` and `stated_reason` are None if the rotation did it on schedule.
+    `operator` and `stated_reason` are None if the step became due by time.
     """
 
     kid: str

@@ -161,7 +161,9 @@ def rotate(at_once: bool, **values: Any) -> None:
     )
     options.output.print_mapping({"kid": kid})
     print_note(
-        "`govid keys list` shows when it begins to sign." if not at_once else "It signs now."
+        "It signs now. The old key is still accepted: `govid keys retire KID` ends that."
+        if at_once
+        else "`govid keys list` shows when it begins to sign."
     )
 
 

@@ -1,7 +1,9 @@
 """Signing-key rotation without rejected tokens, and the worker that runs due steps.
 
 Only an operator starts a rotation (`govid keys rotate`): a new key is published, and its activation
-and the retirement of the old key follow by time. No key is rotated on a schedule.
+and the retirement of the old key follow by time. No key is rotated on a schedule. `Keyring`
+(`signing_keys.py`) generates the first key in `load` and holds the key set, which
+`controllers/well_known.py` serves at `/.well-known/jwks.json`.
 
 A new key is published for longer than any client caches the key set before it signs its first
 token (`key_publish_seconds`). An old key verifies for longer than its last token lives
@@ -69,11 +71,14 @@ class KeyRotation:
     ) -> str:
         """Publish a new key, which signs once all clients can know it; return its id.
 
-        *immediately* is for a leaked key: the new one signs now. Other services that verify our
-        tokens may reject valid ones until they fetch the key set again.
+        *immediately* is for a leaked key: the new one signs now. If a next key is published
+        already, that one is activated instead, and its id is returned. Other services that verify
+        our tokens may reject valid ones until they fetch the key set again. The old key is still
+        accepted until it is retired: call `retire` for a leaked one.
 
         Raises:
-            RotationConflict: a new key is already published, or HS256 is configured.
+            RotationConflict: a next key is already published and *immediately* is false, or HS256
+                is configured.
             UnreadableKey: the running processes could not decrypt a key stored by this command.
         """
         if not self._can_rotate:
