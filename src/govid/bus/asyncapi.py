@@ -49,7 +49,8 @@ DEAD_LETTER_HEADERS: Mapping[str, str] = {
     "dlq_topic": "The topic of the original record.",
     "dlq_partition": "The partition of the original record.",
     "dlq_offset": "The offset of the original record.",
-    "dlq_bytes": "The length of its value; above 512 KiB the value itself is left out.",
+    "dlq_bytes": "The length of its value. If key, value and headers together exceed 512 KiB, or"
+    " the topic refuses them, the record contains only the headers that begin with `dlq_`.",
     "dlq_time": "When the record was dead-lettered.",
 }
 
@@ -130,7 +131,8 @@ def _build_dead_letter_channel(topic: Topic) -> Json:
     headers = {header: {"description": text} for header, text in DEAD_LETTER_HEADERS.items()}
     return {
         "address": name,
-        "description": f"Dead-letter topic of {topic.value}: unprocessable records, unchanged.",
+        "description": f"Dead-letter topic of {topic.value}: unprocessable records, unchanged, or"
+        " their `dlq_` headers only if they are too large or refused by the topic.",
         "messages": {
             "unreadable": {
                 "summary": "Any key, any value, and any headers in addition to these.",

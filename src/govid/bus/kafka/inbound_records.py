@@ -3,12 +3,12 @@
 Any producer with write access may write anything. A record that cannot be decoded, or is no event
 of its topic, goes to `<topic>.dlq` as it came, with the reason as headers. Neither the reason nor
 the path may quote the value (I9). A record that is too large to be copied leaves its reason headers
-only. After a refusal that does not concern the record itself, the caller retries and the copy stays
-complete. If even the headers are refused permanently, there is no copy, and the caller skips the
-record.
+only. After another refusal the caller retries for `SKIP_AFTER_SECONDS`, so that the copy stays
+complete; after that time the headers alone are sent. If they are refused too, there is no copy, and
+the caller skips the record.
 
-Other fates of a record are listed in `inbox.py`. The records of a batch that cannot be decoded are
-never parsed here: their partition stops (`partition_reader.py`).
+Other fates of a record, and other dead letters, are listed in `inbox.py`. The records of a batch
+that cannot be decoded are never parsed here: their partition stops (`partition_reader.py`).
 """
 
 import asyncio

@@ -6,9 +6,11 @@ A record has one of four fates:
   govid published itself, has no further effect;
 - *parked*: its type is known but its version is not. It is stored, and its deliveries wait for a
   release that has the version (`InboxConsumer._park_unknown`);
-- *dead-lettered*: an invalid record, which cannot be decoded or is no event of its topic
-  (`InvalidRecord`), goes to the dead-letter topic `<topic>.dlq` (`DeadLetterPublisher`). If that
-  topic refuses it permanently, it is skipped. The records after it are consumed;
+- *dead-lettered*: it goes to the dead-letter topic `<topic>.dlq` (`DeadLetterPublisher`), and the
+  records after it are consumed. Either it cannot be decoded or is no event of its topic
+  (`InvalidRecord`), or its source has used its id for another content (`id-reused`), or the
+  database cannot store it (`not-storable`). If that topic refuses it for `SKIP_AFTER_SECONDS`, and
+  its reason headers too, it is skipped;
 - *stopped*: the Kafka batch around it cannot be decoded (`UndecodableBatch`), or storing fails for
   a reason that may pass. Its partition stops, and no other (`PartitionReader`), until that is over
   or an operator skips the batch (`govid topics skip`).
@@ -272,7 +274,7 @@ class InboxConsumer:
     async def _dead_letter(
         self, record: Any, reason: InvalidRecord, outcome: str = "unreadable"
     ) -> None:
-        """Publish *record* to its dead-letter topic, or skip it if that is refused permanently.
+        """Publish *record* to its dead-letter topic, or skip it if it was refused for too long.
 
         A skipped record is called "stepped over" in the log and in metrics, and the path in the
         value is called "place": these names are permanent.

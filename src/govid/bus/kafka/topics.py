@@ -44,7 +44,7 @@ REPLICATION_FACTOR = 3
 
 
 def dead_letter_topic(wire_name: str) -> str:
-    """Return the name of the dead-letter topic for unreadable records of *wire_name*."""
+    """Return the name of the dead-letter topic for unprocessable records of *wire_name*."""
     return f"{wire_name}.dlq"
 
 
