@@ -9,13 +9,17 @@ from govid.bus.shared.privacy import RedactedStruct
 
 
 class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Rate limits of sign-in and registration, durations in seconds. A limit of 0 is no limit."""
+    """Rate limits of sign-in and registration, durations in seconds.
+
+    A limit of 0 is no limit, except for `failures`, which is at least 1.
+    """
 
     failures: int = 6
     """Failed sign-ins until lockout: the account is then locked for this sign-in method."""
     lock_seconds: float = 900
     """Duration of the first lock. Each further lock within a day lasts twice as long."""
     max_lock_seconds: float = 7200
+    """Maximum duration of a lock; a day at most."""
     address_failures: int = 100
     """Failed sign-ins from one network in 15 minutes."""
     registrations: int = 30

@@ -132,7 +132,8 @@ class RateLimitVariables(BaseModel):
     throttle_lock_seconds: float = setting_field(
         900,
         "GOVID_LOGIN_LOCK_SECONDS",
-        doc="Seconds of the first lockout; each further one within a day doubles, up to a day",
+        doc="Seconds of the first lockout; each further one within a day doubles, up to "
+        "GOVID_LOGIN_LOCK_MAX_SECONDS",
         gt=0,
         allow_inf_nan=False,
     )

@@ -121,7 +121,7 @@ class LoginFlow(StrEnum):
 
 
 class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt, reserved before its work. `subject` is the pseudonym of the account name."""
+    """An attempt, reserved before its work."""
 
     slot: AttemptSlot
     reserved_quotas: Sequence[QuotaRule]
@@ -129,7 +129,7 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> str:
-        """The pseudonym of the account name; the same in every flow."""
+        """The pseudonym of the subject of `LoginThrottle.begin`; at login, of the account name."""
         return self.slot.bucket
 
 

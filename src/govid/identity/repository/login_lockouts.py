@@ -1,11 +1,13 @@
 """Decides the lockout of a login, in one SQL statement for each step of an attempt.
 
 `LoginThrottle` (`rate_limits/attempts.py`) calls these statements with the limits of
-`ThrottleSettings`. There is one row for each account name and flow, under a pseudonym; for the flow
-of password resets also for each client network. A lockout begins when failures
-reach the limit: in `_RECORD_FAILURE`, or in `_RESERVE` by attempts that have had no result for
-`PENDING_SECONDS`. Each statement decides under the row lock, by the database's clock. With a read
-followed by a write, counts of parallel guesses would be lost.
+`ThrottleSettings`. There is one row for each flow and subject, under a pseudonym. The subject is
+the account name, or the account id for re-authentication. For password resets, each client network
+of an account name has its own row.
+
+A lockout begins when failures reach the limit: in `_RECORD_FAILURE`, or in `_RESERVE` by attempts
+that have had no result for `PENDING_SECONDS`. Each statement decides under the row lock, by the
+database's clock. With a read followed by a write, counts of parallel guesses would be lost.
 """
 
 from collections.abc import Sequence
