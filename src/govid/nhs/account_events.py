@@ -1,10 +1,10 @@
-"""Applies account status events to NHS data, and streams an account's data export.
+"""Cancels the appointments of a blocked account, erases a closed one, and streams the data export.
 
 Undecided and future appointments of blocked and closed accounts are cancelled here, in the
 database. Each cancellation emits `AppointmentDecided`. `BookingHandler` (`booking_handler.py`)
 receives that event, cancels the appointment at the practice and releases its slots. If the practice
-is unavailable, the delivery is retried, and the slots stay held until then. An appointment that was
-never sent to a practice is cancelled in the database only.
+is unavailable, the delivery is retried, and the slots stay held until then. An appointment without
+a practice is cancelled in the database only.
 
 Data of closed accounts is erased. The stored records of an account are streamed for its data
 export.

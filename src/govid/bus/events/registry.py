@@ -16,12 +16,16 @@ To add an event type:
    `python -m tests.contracts.golden` and `python -m tests.contracts.public_surface`. For an event
    with a topic, also run `govid asyncapi --out docs/asyncapi.json`.
 6. Emit it in the transaction of the state change: `tx.emit(...)`. To handle it, add the struct to
-   `handles` of a `Subscriber` in `<module>/module.py`.
+   `handles` of a `Subscriber` in `<module>/module.py` or `identity/account_services.py`.
 7. A type that other systems publish also needs an entry in `INBOUND_STRUCTS`, one struct for each
    topic (`bus/kafka/inbound_records.py`), and its topic in `INBOUND_TOPICS`
-   (`bus/kafka/topics.py`). A new topic is a member of `Topic` (`bus/shared/contract.py`).
+   (`bus/kafka/topics.py`). A new topic is a member of `Topic` (`bus/shared/contract.py`). A topic
+   that govid only reads is left out of `ORDERED_TOPICS` (`bus/kafka/topics.py`).
 
 A change that breaks consumers is a new version: a second struct and row with the next `version`.
+
+Log records that never enter the outbox have no row here: see `LOG_RECORD_TYPES`
+(`bus/kafka/log_topics.py`).
 """
 
 import contextlib

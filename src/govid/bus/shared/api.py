@@ -2,7 +2,8 @@
 
 A list is returned in pages, each of which begins after the last id of the one before. A cursor is
 that id, as it is. It is checked only for being a UUID. That is enough, because each list is
-restricted to the account of the caller: the id of another account's item reveals nothing.
+restricted to the account of the caller: the id of another account's item reveals nothing. The
+query of each repository adds the condition `id > after` itself.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -1,6 +1,10 @@
 """Quotas and rate limits: how often an action is allowed in a period, and how much may be stored.
 
 Each module stores the counters of its rate limits in its own schema, in `<schema>.quota`.
+
+Other limits: failed logins (`identity/rate_limits/attempts.py`), calls to departments
+(`RequestLimiter` in `bus/upstream/client.py`), client connections
+(`gateway/http/connection_limits.py`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,6 @@
-"""Retention: creates daily partitions ahead of time, and removes rows by age.
+"""Retention of the bus: creates daily partitions ahead of time, and removes rows by age.
+
+`identity/cleanup.py` runs the retention jobs of identity.
 
 Every table of the bus has a retention rule here, or the reason why it needs none; a test compares
 the rules with the database. Correctness does not depend on when this worker runs: without it, new

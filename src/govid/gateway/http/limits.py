@@ -1,4 +1,4 @@
-"""Enforces size and time limits of a request's head and body.
+"""Enforces size and time limits of the request head and the request body.
 
 `EdgeMiddleware` calls `check_head`, and then `read_body`, before any handler sees the request.
 """

@@ -1,4 +1,4 @@
-"""Stores consent requests, and the consents that were given at HMRC with their tokens.
+"""Stores consent requests, and the consents that were given at HMRC with their consent tokens.
 
 PKCE verifiers, references and tokens are stored encrypted, states as digests. Times are the
 database's, so that all replicas agree on them.

@@ -1,4 +1,8 @@
-"""Stores responses to bookings by idempotency key."""
+"""Stores responses to bookings by idempotency key.
+
+`nhs/appointments.py` compares the digest of a repeated request, and refuses a key that was used for
+another one.
+"""
 
 from datetime import timedelta
 from typing import Any
