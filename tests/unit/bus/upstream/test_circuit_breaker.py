@@ -11,6 +11,7 @@ from govid.bus.upstream import (
     Department,
     UnusableResponse,
     UpstreamClient,
+    UpstreamFailure,
     UpstreamRateLimited,
     UpstreamRequest,
     UpstreamResponse,
@@ -134,9 +135,16 @@ REJECTED_BY_THE_CLIENT = reply(200, b"<p>", kind="text/html")
 NOT_DECODABLE = reply(200, b'{"id":')
 
 
-async def fetch_decoded(api: UpstreamClient, request: UpstreamRequest) -> object:
-    """Decode the response as a caller does: after the attempt has ended."""
-    return (await api.request(request)).decode(dict[str, str])
+async def expect_failures(
+    api: UpstreamClient, request: UpstreamRequest, *errors: type[UpstreamFailure]
+) -> None:
+    """Send *request* once for each of *errors*, which its call has to raise.
+
+    The response is decoded as a caller does it: after the attempt has ended.
+    """
+    for error in errors:
+        with pytest.raises(error):
+            (await api.request(request)).decode(dict[str, str])
 
 
 @pytest.mark.parametrize(
@@ -149,12 +157,7 @@ async def test_only_a_response_that_passed_the_client_resets_the_count(
 ) -> None:
     async with Loopback(reply(500), unusable, reply(500)) as server:
         api = opened(server.url, failures_to_open=2)
-        with pytest.raises(UpstreamUnavailable):
-            await fetch_decoded(api, once)
-        with pytest.raises(UnusableResponse):
-            await fetch_decoded(api, once)
-        with pytest.raises(UpstreamUnavailable):
-            await fetch_decoded(api, once)
+        await expect_failures(api, once, UpstreamUnavailable, UnusableResponse, UpstreamUnavailable)
     assert api.breaker.state is state
 
 
@@ -168,8 +171,5 @@ async def test_only_a_probe_whose_response_passed_the_client_closes_it(
 ) -> None:
     async with Loopback(reply(500), unusable) as server:
         api = opened(server.url, failures_to_open=1, open_seconds=0)
-        with pytest.raises(UpstreamUnavailable):
-            await fetch_decoded(api, once)
-        with pytest.raises(UnusableResponse):
-            await fetch_decoded(api, once)
+        await expect_failures(api, once, UpstreamUnavailable, UnusableResponse)
     assert api.breaker.state is state
