@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,11 +29,10 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},BEHIND://127.0.0.1:{behind},\
-  CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},BEHIND://127.0.0.1:{proxy}
+listeners={listeners},BEHIND://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={listeners},BEHIND://127.0.0.1:{proxy}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map={protocols},BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}/data
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -75,23 +75,39 @@ def download() -> Path:
 class JarBroker:
     """One broker process, with its folder and its ports."""
 
-    def __init__(self, port: int | None = None, proxy: int | None = None) -> None:
-        """Format a folder for a broker on *port*, or on a free one."""
+    def __init__(
+        self,
+        port: int | None = None,
+        proxy: int | None = None,
+        *,
+        listeners: Mapping[str, int] | None = None,
+        properties: str = "",
+        java_options: Sequence[str] = (),
+    ) -> None:
+        """Format a folder for a broker on *port*, or on a free one.
+
+        *listeners* are ports by security protocol, in place of a plaintext one; *properties* are
+        added to the configuration.
+        """
+        self._java_options = java_options
         self._libraries = download()
         self._folder = Path(tempfile.mkdtemp(prefix="govid-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
         port, behind = port or free_port(), free_port()
+        listeners = listeners or {"PLAINTEXT": port}
         self.address = f"127.0.0.1:{port}"
         self.behind = f"127.0.0.1:{behind}"
         self._properties = self._folder / "server.properties"
         self._properties.write_text(
             PROPERTIES.format(
-                port=port,
+                listeners=",".join(f"{name}://127.0.0.1:{p}" for name, p in listeners.items()),
+                protocols=",".join(f"{name}:{name}" for name in listeners),
                 behind=behind,
                 proxy=proxy or behind,
                 controller=free_port(),
                 folder=self._folder,
             )
+            + properties
         )
         # The first character is fixed: a dash would be taken for an option.
         identity = "g" + base64.urlsafe_b64encode(uuid4().bytes)[1:22].decode()
@@ -149,7 +165,7 @@ class JarBroker:
     def _java(self, entry: str) -> list[str]:
         return [
             "java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            "-cp", f"{self._libraries}/*", entry,
+            *self._java_options, "-cp", f"{self._libraries}/*", entry,
         ]  # fmt: skip
 
 

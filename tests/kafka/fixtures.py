@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
 
 from govid.bus import (
@@ -34,6 +34,7 @@ from govid.bus.events import (
 )
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.service import KafkaService
 from govid.bus.metrics import BusMetrics
 
@@ -55,6 +56,7 @@ class KafkaFixture:
 
     def __init__(self, settings: BusSettings, database: Database) -> None:
         self.settings = settings
+        self.clients = KafkaClientFactory.from_settings(settings)
         self.database = database
         self.wake = WakeupHub()
         self.subscriptions = Subscriptions()
@@ -128,17 +130,14 @@ class KafkaFixture:
     async def read(self, topic: Topic | str, count: int) -> list[Any]:
         """Return the first *count* records of *topic*, read from its beginning."""
         name = self.wire_name(topic) if isinstance(topic, Topic) else topic
-        return await read(self.settings.kafka_bootstrap_servers, name, count)
+        return await read(self.clients, name, count)
 
     @asynccontextmanager
     async def external_producer(
         self, max_request_size: int = 1_000_000
     ) -> AsyncIterator[AIOKafkaProducer]:
         """Yield a producer that knows nothing of govid."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka_bootstrap_servers,
-            max_request_size=max_request_size,
-        )
+        producer = self.clients.create_producer(max_request_size=max_request_size)
         await producer.start()
         try:
             yield producer
@@ -146,11 +145,10 @@ class KafkaFixture:
             await producer.stop()
 
 
-async def read(address: str, name: str, count: int) -> list[Any]:
+async def read(clients: KafkaClientFactory, name: str, count: int) -> list[Any]:
     """Return the first *count* records of the topic called *name*."""
-    consumer = AIOKafkaConsumer(
-        name, bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    consumer = clients.create_consumer(auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer.subscribe([name])
     records: list[Any] = []
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):

@@ -9,6 +9,7 @@ import pytest
 
 from govid.bus import BusSettings, Database, uuid7
 from govid.bus.events import Topic
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.operations.kafka_acceptance import accept_ahead
 from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
@@ -181,5 +182,5 @@ async def is_health(replica: KafkaFixture, state: str) -> bool:
 
 
 async def is_gone(settings: BusSettings, topic: str) -> bool:
-    async with open_reader(settings.kafka_bootstrap_servers) as archive:
+    async with open_reader(KafkaClientFactory(settings.kafka_bootstrap_servers)) as archive:
         return topic not in await archive.fetch_partition_counts()

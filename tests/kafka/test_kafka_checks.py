@@ -67,7 +67,23 @@ async def test_c13_what_can_lose_acknowledged_records_is_a_warning(
     replicas: int, entries: Mapping[str, str], warnings: list[str]
 ) -> None:
     archive: Any = ReaderFake(replicas, entries)
-    assert await durability_warnings(archive, ["a", "b"]) == warnings
+    settings = BusSettings(database_url="", kafka_bootstrap_servers="", pseudonym_key=b"")
+    assert await durability_warnings(archive, ["a", "b"], settings) == warnings
+
+
+async def test_topics_are_held_against_the_settings_of_new_ones() -> None:
+    archive: Any = ReaderFake(3, {**SAFE, "min.insync.replicas": "2"})
+    settings = BusSettings(
+        database_url="",
+        kafka_bootstrap_servers="",
+        pseudonym_key=b"",
+        replication_factor=5,
+        min_insync_replicas=3,
+    )
+    assert await durability_warnings(archive, ["a"], settings) == [
+        "topics with fewer replicas than GOVID_KAFKA_REPLICATION_FACTOR=5: a",
+        "topics with min.insync.replicas below GOVID_KAFKA_MIN_INSYNC_REPLICAS=3: a",
+    ]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.events import AccessDecided, RequestReceived, Topic
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_tail import open_tail
 from tests.backends import kafka
 from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header, wait_until
@@ -73,7 +74,9 @@ async def test_r6_who_watches_a_topic_may_leave_although_kafka_is_frozen(
     replica = killable_replica
     await replica.wait_until_healthy()
     topic = replica.settings.wire_name(Topic.ACCESS)
-    async with open_tail(killable_kafka.address, [topic], since=None, from_start=True) as records:
+    async with open_tail(
+        KafkaClientFactory(killable_kafka.address), [topic], since=None, from_start=True
+    ) as records:
         replica.kafka.logs.publish_access(a_decision(1))
         await anext(records)
         killable_kafka.freeze()

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import CliRunner
 
 from govid.bus.events import Topic
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_tail import open_tail, publish_record
 from govid.gateway.cli.commands import commands
 from tests.kafka.fixtures import KafkaFixture, a_request
@@ -27,9 +28,11 @@ async def test_it_ends_at_the_newest_record_that_was_there(replica: KafkaFixture
     ago = datetime.now(UTC) - timedelta(hours=1)
     async with (
         asyncio.timeout(30),
-        open_tail(address, [full, empty], since=ago, from_start=False, to_end=True) as records,
+        open_tail(
+            KafkaClientFactory(address), [full, empty], since=ago, from_start=False, to_end=True
+        ) as records,
     ):
-        await publish_record(address, full, "later", b"later")
+        await publish_record(KafkaClientFactory(address), full, "later", b"later")
         assert [record.topic async for record in records] == [full] * 3
 
 
@@ -43,17 +46,21 @@ async def test_a_topic_that_does_not_exist_is_reported_and_followed_once_it_does
     async with (
         asyncio.timeout(60),
         open_tail(
-            kafka_address, [topic, later], since=None, from_start=False, on_missing=absent.extend
+            KafkaClientFactory(kafka_address),
+            [topic, later],
+            since=None,
+            from_start=False,
+            on_missing=absent.extend,
         ) as records,
     ):
         assert absent == [later]
-        await publish_record(kafka_address, topic, None, b"first")
+        await publish_record(KafkaClientFactory(kafka_address), topic, None, b"first")
         assert (await anext(records)).value == b"first"
         await created(kafka_address, later)
-        await publish_record(kafka_address, later, None, b"second")
+        await publish_record(KafkaClientFactory(kafka_address), later, None, b"second")
         assert (await anext(records)).value == b"second"
         # Who was followed before goes on where it was.
-        await publish_record(kafka_address, topic, None, b"third")
+        await publish_record(KafkaClientFactory(kafka_address), topic, None, b"third")
         assert (await anext(records)).value == b"third"
 
 
@@ -63,7 +70,7 @@ async def test_where_no_topic_exists_the_end_is_at_once(kafka_address: str) -> N
     async with (
         asyncio.timeout(30),
         open_tail(
-            kafka_address,
+            KafkaClientFactory(kafka_address),
             [name],
             since=None,
             from_start=True,

@@ -14,9 +14,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from govid.bus import BusSettings, Database, uuid7
 from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.events import Topic
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.cloudevents import partition_for
 from govid.bus.kafka.topic_reader import TopicReader, open_reader
-from govid.bus.kafka.topics import dead_letter_topic
+from govid.bus.kafka.topics import dead_letter_topic, required_topics
 from govid.bus.operations.kafka_acceptance import PartitionSwitch, RelayBusy, SwitchInProgress
 from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header, wait_until
@@ -178,7 +179,7 @@ async def test_a10_a_topic_that_was_deleted_is_created_again_as_it_was(
     async with (
         Database(settings) as database,
         administering(settings) as admin,
-        open_reader(settings.kafka_bootstrap_servers) as archive,
+        open_reader(KafkaClientFactory(settings.kafka_bootstrap_servers)) as archive,
     ):
         await admin.create_topics([NewTopic(name, partitions, 1)])
         async with (
@@ -358,3 +359,31 @@ async def is_state(replica: KafkaFixture, state: str) -> bool:
 
 async def remembers(replica: KafkaFixture, topic: str, partitions: int) -> bool:
     return await remembered(replica, topic) == partitions
+
+
+async def test_new_topics_get_the_replication_of_the_settings(kafka_settings: BusSettings) -> None:
+    settings = msgspec.structs.replace(kafka_settings, replication_factor=1, min_insync_replicas=1)
+    name = settings.wire_name(Topic.DEATH_NOTIFICATION)
+    async with (
+        Database(settings) as database,
+        KafkaFixture(settings, database).run() as replica,
+    ):
+        await replica.wait_until_healthy()
+        async with open_reader(replica.clients) as reader:
+            configuration = await reader.fetch_configuration([name])
+            assert await reader.fetch_replica_counts([name]) == {name: 1}
+    assert configuration[name]["min.insync.replicas"] == "1"
+
+
+async def test_a_replication_that_the_cluster_cannot_give_creates_no_topic(
+    kafka_settings: BusSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = msgspec.structs.replace(kafka_settings, replication_factor=3)
+    async with (
+        Database(settings) as database,
+        KafkaFixture(settings, database).run() as replica,
+    ):
+        await replica.wait_until_healthy()
+        assert sorted(replica.kafka.topics.missing) == sorted(required_topics(settings))
+    errors = {one.error_class for one in caplog.records if one.message == "kafka.topic_not_created"}
+    assert errors == {"aiokafka.errors.InvalidReplicationFactorError"}

@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
 from govid.bus import uuid7
 from govid.bus.events import AccessDecided, NhsVerificationCompleted, Topic
 from govid.bus.events import IdentifierType as Of
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.operations.audit_findings import AuditFinding
 from govid.bus.operations.verify_kafka import KafkaAudit, KafkaAuditResult
@@ -48,7 +49,9 @@ async def prove(
     }
     connection = await asyncpg.connect(replica.settings.database_url)
     try:
-        async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+        async with open_reader(
+            KafkaClientFactory(replica.settings.kafka_bootstrap_servers)
+        ) as archive:
             proof = KafkaAudit(
                 replica.settings,
                 connection,
@@ -261,12 +264,12 @@ async def test_r11_the_in_memory_cluster_can_be_read_as_well(
 
 
 async def is_kept_for(replica: KafkaFixture, topic: str, seconds: float) -> bool:
-    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+    async with open_reader(KafkaClientFactory(replica.settings.kafka_bootstrap_servers)) as archive:
         return (await archive.fetch_retention([topic]))[topic].seconds == seconds
 
 
 async def has_partitions(replica: KafkaFixture, topic: str, count: int) -> bool:
-    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+    async with open_reader(KafkaClientFactory(replica.settings.kafka_bootstrap_servers)) as archive:
         return (await archive.fetch_partition_counts()).get(topic) == count
 
 
@@ -275,5 +278,5 @@ async def is_gone(replica: KafkaFixture, topic: str) -> bool:
 
 
 async def is_there(replica: KafkaFixture, topic: str) -> bool:
-    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+    async with open_reader(KafkaClientFactory(replica.settings.kafka_bootstrap_servers)) as archive:
         return topic in await archive.fetch_partition_counts()

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from govid.bus import BusSettings, Database
 from govid.bus.events import Topic
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.kafka.topics import required_topics
 from govid.bus.shared.ids import uuid7_timestamp
@@ -369,8 +370,11 @@ async def dropped_unclean(replica: KafkaFixture) -> None:
 
 
 async def is_unclean(replica: KafkaFixture, topic: str) -> bool:
-    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
-        return any(UNCLEAN in line for line in await durability_warnings(archive, [topic]))
+    async with open_reader(KafkaClientFactory(replica.settings.kafka_bootstrap_servers)) as archive:
+        return any(
+            UNCLEAN in line
+            for line in await durability_warnings(archive, [topic], replica.settings)
+        )
 
 
 def forgotten(count: int) -> TopicChange:

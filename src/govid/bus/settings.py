@@ -1,9 +1,65 @@
 """The settings of the bus."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
 
 from govid.bus.events import Topic
 from govid.bus.shared.privacy import RedactedStruct
+from govid.bus.shared.secret_source import SecretSource
+
+KafkaProtocol = Literal["PLAINTEXT", "SSL", "SASL_SSL"]
+KafkaMechanism = Literal["SCRAM-SHA-512", "PLAIN", "OAUTHBEARER"]
+
+
+class KafkaSecurity(RedactedStruct, frozen=True, kw_only=True):
+    """How connections to Kafka are encrypted, and how govid authenticates there.
+
+    The values are those of Kafka's own clients (`security.protocol`, `sasl.mechanism`). All files
+    may be replaced while govid runs.
+    """
+
+    protocol: KafkaProtocol = "PLAINTEXT"
+    ca_file: Path | None = None
+    """The authorities to trust (PEM); without it those of the operating system."""
+    certificate_file: Path | None = None
+    """The client certificate and its chain (PEM); None if Kafka demands none."""
+    key_file: Path | None = None
+    """The key of the client certificate; None if it is in the certificate file."""
+    key_password: str | None = None
+    sasl_mechanism: KafkaMechanism = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretSource = SecretSource()
+    oauth_token_url: str | None = None
+    oauth_client_id: str | None = None
+    oauth_client_secret: SecretSource = SecretSource()
+    oauth_scope: str | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether connections use TLS."""
+        return self.protocol != "PLAINTEXT"
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether govid authenticates by SASL."""
+        return self.protocol == "SASL_SSL"
+
+    @property
+    def uses_password(self) -> bool:
+        """Whether govid authenticates by a user name and a password."""
+        return self.uses_sasl and self.sasl_mechanism != "OAUTHBEARER"
+
+    @property
+    def uses_tokens(self) -> bool:
+        """Whether govid authenticates by OAuth access tokens."""
+        return self.uses_sasl and self.sasl_mechanism == "OAUTHBEARER"
+
+    @property
+    def tls_files(self) -> tuple[Path, ...]:
+        """The files of certificates and keys."""
+        files = (self.ca_file, self.certificate_file, self.key_file)
+        return tuple(file for file in files if file is not None)
 
 
 class BusSettings(RedactedStruct, frozen=True, kw_only=True):
@@ -12,6 +68,7 @@ class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     database_url: str
     kafka_bootstrap_servers: str
     kafka_client_id: str = "govid"
+    kafka_security: KafkaSecurity = KafkaSecurity()
     kafka_prefix: str = ""
     """The prefix of all topic names, so that installations can share a cluster."""
     kafka_generation: str = ""
@@ -34,6 +91,10 @@ class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     backoff_limit_seconds: float = 300
     topic_partitions: int = 4
     """How many partitions a topic gets when govid creates it."""
+    replication_factor: int | None = None
+    """Replicas of topics that govid creates; None for 3, or as many brokers as there are."""
+    min_insync_replicas: int | None = None
+    """Replicas that have to store a record of such a topic; None for 2, if it has 3 replicas."""
     topic_check_seconds: float = 30
     """How often the topics are checked, so that a deleted one is created again."""
     retention_days: float = 90

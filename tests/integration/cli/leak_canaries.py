@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from govid.bus.events import IdentifierType, Topic
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_tail import open_tail
 from govid.gateway.cli.demo.people import DemoPeople, DemoPerson
 from govid.gateway.cli.demo.scenarios import UTR
@@ -69,7 +70,9 @@ async def collect_visible_text(dev: Dev) -> dict[str, str]:
 async def _kafka(address: str) -> Mapping[str, str]:
     seen: dict[str, list[str]] = defaultdict(list)
     topics = [topic.value for topic in Topic]
-    async with open_tail(address, topics, since=None, from_start=True, to_end=True) as records:
+    async with open_tail(
+        KafkaClientFactory(address), topics, since=None, from_start=True, to_end=True
+    ) as records:
         async for record in records:
             seen["keys"].append(str(record.key))
             seen["headers"].append(str(record.headers))

@@ -108,6 +108,16 @@ async def stop_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     await asyncio.sleep(0)
 
 
+async def close_connection(connection: AIOKafkaConnection) -> None:
+    """Close *connection*, and wait for a moment until its socket is closed.
+
+    Otherwise a process that ends soon leaves it open.
+    """
+    closed = connection.close()
+    if closed is not None:
+        await asyncio.wait([closed], timeout=CANCEL_SECONDS)
+
+
 async def _cancel_tasks(owners: tuple[object, ...]) -> None:
     """Cancel all tasks of *owners*.
 

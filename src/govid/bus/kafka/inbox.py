@@ -38,6 +38,7 @@ from govid.bus.events.envelope import EventEnvelope
 from govid.bus.events.registry import UnknownEventType
 from govid.bus.kafka.batch_decoding import limit_aiokafka_decompression
 from govid.bus.kafka.client_lifecycle import start_client, stop_client
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.inbound_faults import InboundFaults, InboxGaps
 from govid.bus.kafka.inbound_records import (
     INBOUND_STRUCTS,
@@ -100,6 +101,7 @@ class InboxConsumer:
     def __init__(
         self,
         settings: BusSettings,
+        clients: KafkaClientFactory,
         database: Database,
         parser: InboundRecordParser,
         subscriptions: Subscriptions,
@@ -111,6 +113,7 @@ class InboxConsumer:
     ) -> None:
         """Store events through *outbox*, with deliveries for internal *subscriptions* only."""
         self._settings = settings
+        self._clients = clients
         self._database = database
         self._parser = parser
         self._subscriptions = subscriptions
@@ -170,7 +173,7 @@ class InboxConsumer:
                 consumer.subscribe(list(self._topics_by_wire_name), listener=reader)
                 await start_client(consumer)
                 self._reader = reader
-                while True:
+                while self._clients.has_current_credentials(consumer):
                     await self._consume(reader)
                     self._connected = True
             except KafkaError as error:
@@ -201,8 +204,7 @@ class InboxConsumer:
     def _build_consumer(self) -> AIOKafkaConsumer:
         """Return a member of the consumer group `<client id>.inbox`, which all replicas share."""
         limit_aiokafka_decompression()
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+        return self._clients.create_consumer(
             client_id=f"{self._settings.kafka_client_id}-inbox",
             group_id=f"{self._settings.kafka_client_id}.inbox",
             enable_auto_commit=False,

@@ -16,6 +16,7 @@ import msgspec
 
 from govid.bus.events import Topic
 from govid.bus.kafka import cloudevents
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_reader import TopicReader, UnreadableRange, open_reader
 from govid.bus.kafka.topics import QUERIES as TOPIC_QUERIES
 from govid.bus.settings import BusSettings
@@ -98,13 +99,16 @@ class AheadGuard:
     A topic that could not be compared waits alone, and is compared again until that succeeds.
     """
 
-    def __init__(self, settings: BusSettings, database: "Database") -> None:
+    def __init__(
+        self, settings: BusSettings, clients: KafkaClientFactory, database: "Database"
+    ) -> None:
         """Compare the Kafka of *settings* with *database*, at the first `allows_publishing`."""
         self.ahead_partitions: Sequence[AheadPartition] = ()
         """The partitions that stop the relay from publishing."""
         self.waiting_topics: frozenset[str] = frozenset()
         """Topics, by their stored names, to which nothing may be published yet."""
         self._settings = settings
+        self._clients = clients
         self._database = database
         self._topics = {settings.wire_name(topic): topic.value for topic in Topic}
         # An in-memory broker, which keeps nothing, is never ahead.
@@ -129,7 +133,7 @@ class AheadGuard:
         self._next_check_at = began + RECHECK_SECONDS
         try:
             async with (
-                open_reader(self._settings.kafka_bootstrap_servers) as reader,
+                open_reader(self._clients) as reader,
                 self._database.bus_reads.acquire() as connection,
             ):
                 comparison = await compare_ends(self._settings, connection, reader)

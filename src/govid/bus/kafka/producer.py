@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from govid.bus.kafka.client_lifecycle import start_client, stop_client
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topics import TopicRegistry
 from govid.bus.metrics import KafkaState
 from govid.bus.settings import BusSettings
@@ -39,6 +40,7 @@ class ManagedProducer:
     def __init__(
         self,
         settings: BusSettings,
+        clients: KafkaClientFactory,
         purpose: str,
         topics: TopicRegistry | None = None,
         on_rebuilt: Callable[[str], None] = lambda _reason: None,
@@ -51,6 +53,7 @@ class ManagedProducer:
         self.state = KafkaState.CONNECTING
         self.rebuild_count = 0
         self._settings = settings
+        self._clients = clients
         self._purpose = purpose
         self._topics = topics
         self._on_rebuilt = on_rebuilt
@@ -101,8 +104,7 @@ class ManagedProducer:
                 await asyncio.shield(stop_client(producer))
 
     async def _connect(self) -> AIOKafkaProducer | None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+        producer = self._clients.create_producer(
             client_id=f"{self._settings.kafka_client_id}-{self._purpose}",
             enable_idempotence=True,
             acks="all",
@@ -132,6 +134,9 @@ class ManagedProducer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_SECONDS):
                     await self._needs_replacement.wait()
+                return
+            if not self._clients.has_current_credentials(producer):
+                self.replace(producer, "credentials_changed")
                 return
             alive = await self._probe(producer)
             if self._needs_replacement.is_set():

@@ -31,6 +31,7 @@ from govid.bus.kafka.batches import (
     build_batches,
     classify_error,
 )
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.kafka_ahead import AheadGuard
 from govid.bus.kafka.producer import BATCH_BYTES, ManagedProducer
 from govid.bus.kafka.topics import TopicRegistry
@@ -118,6 +119,7 @@ class OutboxRelay:
     def __init__(
         self,
         settings: BusSettings,
+        clients: KafkaClientFactory,
         database: Database,
         leases: Leases,
         wakeups: WakeupHub,
@@ -133,7 +135,7 @@ class OutboxRelay:
         self._wakeup = wakeups.event(RELAY)
         self._producer = producer
         self._topics = topics
-        self.ahead_guard = AheadGuard(settings, database)
+        self.ahead_guard = AheadGuard(settings, clients, database)
         """Stops the relay from publishing while Kafka is ahead of the database."""
         self._relay_backlog = RelayBacklog(settings, database)
         self._metrics = metrics or BusMetrics()

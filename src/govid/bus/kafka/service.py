@@ -9,9 +9,11 @@ from govid.bus.delivery.subscriptions import Subscriptions
 from govid.bus.delivery.wakeup import WakeupHub
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.kafka.client_lifecycle import MAX_STOP_SECONDS, silence_client_logs
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.inbound_records import DeadLetterPublisher, InboundRecordParser
 from govid.bus.kafka.inbox import InboxConsumer
 from govid.bus.kafka.log_topics import LogTopics
+from govid.bus.kafka.outage import OutageReporter
 from govid.bus.kafka.producer import ManagedProducer
 from govid.bus.kafka.relay import OutboxRelay
 from govid.bus.kafka.topics import TopicRegistry
@@ -41,23 +43,25 @@ class KafkaService:
     ) -> None:
         """Build all workers; none connects before `start`."""
         metrics = metrics or BusMetrics()
-        self.topics = TopicRegistry(settings, database)
+        clients = KafkaClientFactory.from_settings(settings)
+        self.topics = TopicRegistry(settings, clients, database)
         # Separate producers: many log records must not delay the events, and a refused record
         # must not cause the replacement of the producer of the other kind.
         self._event_producer = ManagedProducer(
-            settings, "events", self.topics, metrics.count_producer_rebuild
+            settings, clients, "events", self.topics, metrics.count_producer_rebuild
         )
-        self._log_producer = ManagedProducer(settings, "logs")
+        self._log_producer = ManagedProducer(settings, clients, "logs")
         # Foreign records have any size: a refused copy costs a producer that has no other use.
-        self._dead_letter_producer = ManagedProducer(settings, "dead-letters")
+        self._dead_letter_producer = ManagedProducer(settings, clients, "dead-letters")
         self.relay = OutboxRelay(
-            settings, database, leases, wakeups, self._event_producer, self.topics, metrics
+            settings, clients, database, leases, wakeups, self._event_producer, self.topics, metrics
         )
         self.logs = LogTopics(
             settings, database, envelope_factory, outbox, wakeups, self._log_producer, self.topics
         )
         self.inbox = InboxConsumer(
             settings,
+            clients,
             database,
             InboundRecordParser(envelope_factory, settings.kafka_generation),
             subscriptions,
@@ -66,6 +70,9 @@ class KafkaService:
             self.topics,
             DeadLetterPublisher(self._dead_letter_producer),
             metrics,
+        )
+        self._outages = OutageReporter(
+            clients, lambda: self._event_producer.state is KafkaState.DOWN
         )
         self._relay_task: asyncio.Task[None] | None = None
         self._logs_task: asyncio.Task[None] | None = None
@@ -79,6 +86,7 @@ class KafkaService:
         self._other_tasks = [
             _start_task("inbox", self.inbox.run),
             _start_task("events", self._event_producer.run),
+            _start_task("outage reports", self._outages.run),
             _start_task("records", self._log_producer.run),
             _start_task("dead letters", self._dead_letter_producer.run),
         ]

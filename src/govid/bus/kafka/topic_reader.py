@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
@@ -29,6 +28,7 @@ from govid.bus.kafka.client_lifecycle import (
     stop_client,
     translate_client_errors,
 )
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.shared.errors import Outage
 
 ANSWER_SECONDS = 10.0
@@ -80,9 +80,9 @@ class UnreadableRange(msgspec.Struct, frozen=True):
 class TopicReader:
     """Reads topics without a consumer group and without commits."""
 
-    def __init__(self, bootstrap_servers: str, consumer: Any) -> None:
+    def __init__(self, clients: KafkaClientFactory, consumer: Any) -> None:
         """Read through *consumer*; use `open_reader` to get a reader."""
-        self._servers = bootstrap_servers
+        self._clients = clients
         self._consumer = consumer
 
     async def fetch_partition_counts(self) -> Mapping[str, int]:
@@ -270,7 +270,7 @@ class TopicReader:
         self, topics: Sequence[str]
     ) -> Mapping[str, Mapping[str, str | None]]:
         """Return the broker settings of those of *topics* that Kafka describes."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        admin = self._clients.create_admin()
         try:
             await start_client(admin)
             answers = await admin.describe_configs(
@@ -290,15 +290,14 @@ class TopicReader:
 
 
 @asynccontextmanager
-async def open_reader(bootstrap_servers: str) -> AsyncIterator[TopicReader]:
+async def open_reader(clients: KafkaClientFactory) -> AsyncIterator[TopicReader]:
     """Open a reader for the duration of the block.
 
     Raises:
         Outage: Kafka does not answer.
     """
     limit_aiokafka_decompression()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+    consumer = clients.create_consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=int(ANSWER_SECONDS * 1000),
@@ -308,7 +307,7 @@ async def open_reader(bootstrap_servers: str) -> AsyncIterator[TopicReader]:
     try:
         with translate_client_errors():
             await start_client(consumer)
-        yield TopicReader(bootstrap_servers, consumer)
+        yield TopicReader(clients, consumer)
     finally:
         await asyncio.shield(stop_client(consumer))
 

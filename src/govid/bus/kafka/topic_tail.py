@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from govid.bus.kafka.client_lifecycle import start_client, stop_client, translate_client_errors
+from govid.bus.kafka.clients import KafkaClientFactory
 
 POLL_MILLISECONDS = 500
 TOPIC_CHECK_SECONDS = 2.0
@@ -38,7 +39,7 @@ class TailRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_tail(
-    bootstrap_servers: str,
+    clients: KafkaClientFactory,
     topics: Sequence[str],
     *,
     since: datetime | None,
@@ -56,8 +57,7 @@ async def open_tail(
         Outage: Kafka does not answer.
     """
     # Created without topics: otherwise its start would wait for those that do not exist.
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+    consumer = clients.create_consumer(
         # For partitions that are added later: all their records are new.
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -79,13 +79,15 @@ async def open_tail(
         await asyncio.shield(stop_client(consumer))
 
 
-async def publish_record(bootstrap_servers: str, topic: str, key: str | None, value: bytes) -> None:
+async def publish_record(
+    clients: KafkaClientFactory, topic: str, key: str | None, value: bytes
+) -> None:
     """Send one record, as an external system that knows only the topic would.
 
     Raises:
         Outage: Kafka does not answer.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
+    producer = clients.create_producer(acks="all")
     try:
         with translate_client_errors():
             await start_client(producer)

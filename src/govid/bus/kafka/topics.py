@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, for_code
 
 from govid.bus.events import Topic
 from govid.bus.kafka.client_lifecycle import CLIENT_ERRORS, start_client
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.settings import BusSettings
 from govid.bus.storage.errors import error_class_name
 from govid.bus.storage.sql import load_statements
@@ -41,6 +42,8 @@ TOPIC_EXISTS = 36
 AUTO_CREATION_SECONDS = 2.0
 REPLICATION_FACTOR = 3
 """Replication factor of topics that govid creates, if there are as many brokers."""
+MIN_INSYNC_REPLICAS = 2
+"""Replicas that have to store a record of such a topic: one broker may fail without a loss."""
 
 
 def dead_letter_topic(wire_name: str) -> str:
@@ -65,9 +68,12 @@ def ordered_topics(settings: BusSettings) -> list[str]:
 class TopicRegistry:
     """The topics as Kafka has them and as the database stores them."""
 
-    def __init__(self, settings: BusSettings, database: "Database") -> None:
+    def __init__(
+        self, settings: BusSettings, clients: KafkaClientFactory, database: "Database"
+    ) -> None:
         """Start without knowledge; `check_topics` fetches it."""
         self._settings = settings
+        self._clients = clients
         self._database = database
         self._counts: dict[str, int] = {}
         self.present_counts: Mapping[str, int] = {}
@@ -125,11 +131,9 @@ class TopicRegistry:
         missing = [name for name in self._required if name not in present]
         if missing:
             await self.reload_stored()
-            await self._create_topics(
-                missing, min(REPLICATION_FACTOR, len(producer.client.cluster.brokers()))
-            )
-            for name in missing:
-                await _wait_until_visible(producer, name)
+            await self._create_topics(missing, len(producer.client.cluster.brokers()))
+            # Together: there may be many that govid may not create, and others can be used.
+            await asyncio.gather(*(_wait_until_visible(producer, name) for name in missing))
             present = await self._fetch_counts(producer)
         producer.client.set_topics(self._required)
         await self._store_counts(
@@ -177,18 +181,21 @@ class TopicRegistry:
         cluster = await producer.client.fetch_all_metadata()
         return {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
 
-    async def _create_topics(self, names: list[str], replicas: int) -> None:
+    async def _create_topics(self, names: list[str], brokers: int) -> None:
         """Create topics, each with its stored number of partitions, if there is one."""
+        replicas, configuration = self._plan_replication(brokers)
         counts = {name: self._counts.get(name, self._settings.topic_partitions) for name in names}
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+        admin = self._clients.create_admin(
             client_id=f"{self._settings.kafka_client_id}-topics",
             request_timeout_ms=5_000,
         )
         try:
             await start_client(admin)
             answer = await admin.create_topics(
-                [NewTopic(name, count, replicas) for name, count in counts.items()]
+                [
+                    NewTopic(name, count, replicas, topic_configs=configuration)
+                    for name, count in counts.items()
+                ]
             )
         except (*CLIENT_ERRORS, AttributeError) as error:
             # The in-memory cluster has no controller, and the client raises AttributeError; that
@@ -202,6 +209,15 @@ class TopicRegistry:
                 self._log_creation(name, code, counts[name])
         finally:
             await admin.close()
+
+    def _plan_replication(self, brokers: int) -> tuple[int, dict[str, str]]:
+        """Return the replicas of new topics, and their settings that protect records."""
+        settings = self._settings
+        replicas = settings.replication_factor or min(REPLICATION_FACTOR, brokers)
+        in_sync = settings.min_insync_replicas
+        if in_sync is None and replicas >= REPLICATION_FACTOR:
+            in_sync = MIN_INSYNC_REPLICAS
+        return replicas, {} if in_sync is None else {"min.insync.replicas": str(in_sync)}
 
     def _log_creation(self, name: str, code: int, partitions: int) -> None:
         if code == 0:

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import asyncpg
 import msgspec
 
-from govid.bus import Outage
+from govid.bus import BusSettings, Outage
 from govid.bus.kafka.client_lifecycle import silence_client_logs
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
+from govid.bus.kafka.outage import describe_outage, explain_outage
 from govid.bus.kafka.topic_reader import TopicReader, open_reader
 from govid.bus.kafka.topics import ordered_topics, required_topics
 from govid.bus.operations.kafka_acceptance import QUERIES, TopicState, compare_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
 from govid.bus.storage.errors import DRIVER_ERRORS, error_class_name
 from govid.gateway.settings import Settings
-from govid.gateway.settings.kafka_addresses import describe_unreachable, explain_unreachable
 
 UNCLEAN_ELECTION = "unclean.leader.election.enable"
 KAFKA_AHEAD_REMEDY = (
@@ -38,14 +39,14 @@ async def check_kafka(settings: Settings) -> KafkaFindings:
 
     Without a database nothing is compared; `checks/production.py` reports that it is unavailable.
     """
-    servers = settings.bus.kafka_bootstrap_servers
-    if not servers:
+    if not settings.bus.kafka_bootstrap_servers:
         return KafkaFindings()
     silence_client_logs()
+    clients = KafkaClientFactory.from_settings(settings.bus)
     try:
         # The client would retry for seconds at an address that refuses connections.
-        if await explain_unreachable(servers) is None:
-            async with open_reader(servers) as reader:
+        if await explain_outage(clients) is None:
+            async with open_reader(clients) as reader:
                 return await _check(settings, reader)
     except Outage:
         pass
@@ -53,8 +54,8 @@ async def check_kafka(settings: Settings) -> KafkaFindings:
         return KafkaFindings(
             warnings=[f"Kafka was not checked, because of {error_class_name(error)}"]
         )
-    silence = await describe_unreachable(servers)
-    return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was checked"])
+    outage = await describe_outage(clients)
+    return KafkaFindings(warnings=[f"{outage}: events wait, and no topic was checked"])
 
 
 async def _check(settings: Settings, reader: TopicReader) -> KafkaFindings:
@@ -62,7 +63,9 @@ async def _check(settings: Settings, reader: TopicReader) -> KafkaFindings:
     wanted = required_topics(settings.bus)
     missing = [name for name in wanted if name not in present]
     compared = await _compare_with_database(settings, reader, present)
-    durability = await durability_warnings(reader, [name for name in wanted if name in present])
+    durability = await durability_warnings(
+        reader, [name for name in wanted if name in present], settings.bus
+    )
     return KafkaFindings(
         warnings=[*_missing_topics(missing), *compared.warnings, *durability],
         relay_faults=compared.relay_faults,
@@ -101,11 +104,24 @@ async def _compare_with_database(
     )
 
 
-async def durability_warnings(reader: TopicReader, topics: Sequence[str]) -> list[str]:
-    """Return warnings for topics that can lose acknowledged records with one broker."""
+async def durability_warnings(
+    reader: TopicReader, topics: Sequence[str], settings: BusSettings
+) -> list[str]:
+    """Return warnings for topics that can lose acknowledged records with one broker.
+
+    Topics that exist are also compared with what *settings* demand of new ones.
+    """
     replicas = await reader.fetch_replica_counts(topics)
     configuration = await reader.fetch_configuration(topics)
+    wanted_replicas = settings.replication_factor or 0
+    wanted_in_sync = settings.min_insync_replicas or 0
     found = {
+        f"fewer replicas than GOVID_KAFKA_REPLICATION_FACTOR={wanted_replicas}": [
+            n for n in topics if replicas.get(n, wanted_replicas) < wanted_replicas
+        ],
+        f"min.insync.replicas below GOVID_KAFKA_MIN_INSYNC_REPLICAS={wanted_in_sync}": [
+            n for n in topics if _read_in_sync(configuration, n, wanted_in_sync) < wanted_in_sync
+        ],
         "one replica only (replication factor 1)": [n for n in topics if replicas.get(n) == 1],
         "min.insync.replicas=1, so that one broker acknowledges alone": [
             n for n in topics if configuration.get(n, {}).get("min.insync.replicas") == "1"
@@ -122,6 +138,13 @@ async def durability_warnings(reader: TopicReader, topics: Sequence[str]) -> lis
             + ", ".join(unseen)
         )
     return warnings
+
+
+def _read_in_sync(
+    configuration: Mapping[str, Mapping[str, str | None]], topic: str, default: int
+) -> int:
+    """Return `min.insync.replicas` of *topic*, or *default* if govid may not see it."""
+    return int(configuration.get(topic, {}).get("min.insync.replicas") or default)
 
 
 def _missing_topics(names: Sequence[str]) -> Iterator[str]:

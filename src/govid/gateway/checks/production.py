@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from govid.bus.events import Topic
+from govid.bus.settings import KafkaSecurity
 from govid.bus.storage.connection import (
     ConnectionFactory,
     DatabaseUnreachable,
@@ -104,7 +105,11 @@ async def backend_warnings(settings: Settings) -> list[str]:
 
 def warnings(settings: Settings) -> list[str]:
     """Return warnings about *settings* that are allowed in production."""
-    found = [*settings.notices, *_missing_departments(settings)]
+    found = [
+        *settings.notices,
+        *_missing_departments(settings),
+        *_kafka_identity(settings.bus.kafka_security),
+    ]
     if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
         found.append("No practices take bookings: appointments are answered with 503")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
@@ -144,6 +149,20 @@ def _missing_departments(settings: Settings) -> Iterator[str]:
         yield "GOVID_TAX_RECORDS is simulated: the tax records shown are not real"
 
 
+def _kafka_identity(security: KafkaSecurity) -> Iterator[str]:
+    """Yield warnings about how govid authenticates at Kafka."""
+    if security.protocol == "SSL" and security.certificate_file is None:
+        yield (
+            "Kafka does not know who govid is, so every client may write to its topics: "
+            "GOVID_KAFKA_SECURITY_PROTOCOL is SSL, without GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+        )
+    if security.certificate_file is not None:
+        # Loading certificates takes a moment, and most commands need none of it (I13).
+        from govid.bus.kafka.tls import certificate_warnings  # noqa: PLC0415
+
+        yield from certificate_warnings(security)
+
+
 def _backend_settings(settings: Settings) -> Iterator[str]:
     running = StateFolder(settings.data_dir).find_running_server()
     if not settings.bus.database_url:
@@ -159,11 +178,14 @@ def _backend_settings(settings: Settings) -> Iterator[str]:
         running is not None and in_memory and running.kafka_bootstrap_servers == servers
     ):
         yield "GOVID_KAFKA_BOOTSTRAP_SERVERS is the in-memory broker of `govid dev`"
-    if not settings.kafka_allow_plaintext:
+    security = settings.bus.kafka_security
+    if not security.is_encrypted and not settings.kafka_allow_plaintext:
         yield (
-            "Kafka is reached without encryption; if its network is protected otherwise, "
-            "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
+            "Kafka is reached without encryption: set GOVID_KAFKA_SECURITY_PROTOCOL, or, if its "
+            "network is protected otherwise, GOVID_KAFKA_ALLOW_PLAINTEXT=true"
         )
+    if security.uses_tokens and not (security.oauth_token_url or "").startswith("https://"):
+        yield "GOVID_KAFKA_OAUTH_TOKEN_URL is not an https address"
 
 
 def _mail_and_hosts(settings: Settings) -> Iterator[str]:

@@ -14,6 +14,7 @@ import rich_click
 from govid.bus import Outage
 from govid.bus.events import Topic
 from govid.bus.events.masking import MASK, mask_payload
+from govid.bus.kafka.outage import describe_outage
 from govid.bus.kafka.topic_tail import TailRecord, open_tail
 from govid.bus.operations.outbox_tail import OutboxTail, StoredEvent
 from govid.bus.shared.ids import EPOCH
@@ -28,7 +29,6 @@ from govid.gateway.cli.target import (
     explain_kafka_outage,
     find_installation,
 )
-from govid.gateway.settings.kafka_addresses import describe_unreachable
 
 EventSource = Literal["kafka", "outbox"]
 NO_TIME = EPOCH
@@ -91,7 +91,7 @@ async def follow_events(
         # The in-memory broker keeps no timestamps: all records are read, and older ones dropped.
         try:
             async with open_tail(
-                installation.kafka_bootstrap_servers,
+                installation.kafka_clients,
                 names,
                 since=since,
                 from_start=in_memory and since is not None,
@@ -105,7 +105,7 @@ async def follow_events(
                 raise await explain_kafka_outage(
                     installation, "`--source outbox` needs no Kafka."
                 ) from error
-            outage = await describe_unreachable(installation.kafka_bootstrap_servers)
+            outage = await describe_outage(installation.kafka_clients)
             print_note(f"{outage}: reading the outbox.")
     async with connect_to_database(installation) as connection:
         print_note("From the outbox: it has no activity records and no decisions about reads.")

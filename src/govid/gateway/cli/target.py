@@ -11,7 +11,7 @@ personal, so a missing privilege is named with its object.
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -27,7 +27,9 @@ from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRe
 from govid.gateway.dev.state import RunningServer, StateFolder
 from govid.gateway.schema_version import head_revision, read_version
 from govid.gateway.settings import Settings, SettingsError, load_from_environment
-from govid.gateway.settings.kafka_addresses import describe_unreachable
+
+if TYPE_CHECKING:
+    from govid.bus.kafka.clients import KafkaClientFactory
 
 _DENIED = re.compile(r"permission denied for (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
 _OWNER = re.compile(r"must be owner of (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
@@ -129,6 +131,17 @@ class Installation(RedactedStruct, frozen=True, kw_only=True):
     running: RunningServer | None
     database_url: str
     kafka_bootstrap_servers: str
+
+    @property
+    def kafka_clients(self) -> "KafkaClientFactory":
+        """The factory of clients for this Kafka; a running `govid dev` has one without TLS."""
+        from govid.bus.kafka.clients import KafkaClientFactory  # noqa: PLC0415 - slow (I13)
+
+        is_configured = self.kafka_bootstrap_servers == self.settings.bus.kafka_bootstrap_servers
+        return KafkaClientFactory(
+            self.kafka_bootstrap_servers,
+            self.settings.bus.kafka_security if is_configured else None,
+        )
 
     @property
     def is_demonstration(self) -> bool:
@@ -241,7 +254,9 @@ async def explain_kafka_outage(installation: Installation, remedy: str = "") -> 
     """Return the error for a Kafka that does not answer; *remedy* is added to the usual one."""
     if not installation.kafka_bootstrap_servers:
         return BackendUnreachable("no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
-    description = await describe_unreachable(installation.kafka_bootstrap_servers)
+    from govid.bus.kafka.outage import describe_outage  # noqa: PLC0415 - slow (I13)
+
+    description = await describe_outage(installation.kafka_clients)
     return BackendUnreachable(
         f"{description}.", f"Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? {remedy}".rstrip()
     )

@@ -13,6 +13,7 @@ from govid.bus.events import Topic
 from govid.bus.kafka.client_lifecycle import silence_client_logs
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
+from govid.bus.kafka.outage import describe_outage, explain_outage
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.kafka.topics import ordered_topics
 from govid.bus.operations.kafka_acceptance import (
@@ -45,7 +46,6 @@ from govid.gateway.cli.target import (
     explain_kafka_outage,
     find_installation,
 )
-from govid.gateway.settings.kafka_addresses import describe_unreachable, explain_unreachable
 
 
 @click.group("topics", cls=rich_click.RichGroup, epilog="Example: govid topics list")
@@ -206,7 +206,7 @@ async def _compare_ends(installation: Installation, connection: Any) -> KafkaCom
         raise await explain_kafka_outage(installation)
     try:
         silence_client_logs()
-        async with open_reader(installation.kafka_bootstrap_servers) as reader:
+        async with open_reader(installation.kafka_clients) as reader:
             return await compare_ends(installation.settings.bus, connection, reader)
     except Outage as error:
         raise await explain_kafka_outage(installation) from error
@@ -221,18 +221,20 @@ async def _fetch_states() -> tuple[list[TopicState], Sequence[InboundFault], str
         ordered = ordered_topics(installation.settings.bus)
         states = await fetch_topic_states(connection, present, ordered)
     if present is None and installation.kafka_bootstrap_servers:
-        return states, faults, await describe_unreachable(installation.kafka_bootstrap_servers)
+        return states, faults, await describe_outage(installation.kafka_clients)
     return states, faults, None
 
 
 async def _fetch_partitions(installation: Installation) -> Mapping[str, int] | None:
     """Return the number of partitions per topic in Kafka; None if Kafka does not answer."""
-    servers = installation.kafka_bootstrap_servers
-    if not servers or await explain_unreachable(servers) is not None:
+    if not installation.kafka_bootstrap_servers:
         return None
     silence_client_logs()
+    clients = installation.kafka_clients
+    if await explain_outage(clients) is not None:
+        return None
     try:
-        async with open_reader(servers) as reader:
+        async with open_reader(clients) as reader:
             return await reader.fetch_partition_counts()
     except Outage:
         return None

@@ -1,4 +1,4 @@
-"""`Environment`: all environment variables; here those of the process, database and bus."""
+"""`Environment`: all environment variables; here those of the process, database and events."""
 
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,9 +20,9 @@ from govid.gateway.settings.environment_identity import (
     RateLimitVariables,
     TokenVariables,
 )
+from govid.gateway.settings.environment_kafka import KafkaVariables
 from govid.gateway.settings.fields import (
     HostList,
-    KafkaServerList,
     NetworkList,
     TextList,
     setting_field,
@@ -137,35 +137,8 @@ class DatabaseVariables(BaseModel):
 
 
 class EventVariables(BaseModel):
-    """Variables of the bus."""
+    """Variables of events and their topics."""
 
-    kafka_bootstrap_servers: KafkaServerList = setting_field(
-        None,
-        "GOVID_KAFKA_BOOTSTRAP_SERVERS",
-        "KAFKA_BOOTSTRAP_SERVERS",
-        doc="Kafka servers: host:port, several with commas",
-    )
-    kafka_client_id: str = setting_field(
-        "govid", "GOVID_KAFKA_CLIENT_ID", "KAFKA_CLIENT_ID", doc="Client id of govid at the brokers"
-    )
-    kafka_prefix: str = setting_field(
-        "",
-        "GOVID_KAFKA_PREFIX",
-        doc="Prefix of the names of topics, clients and consumer group, for installations that "
-        "share a cluster",
-        pattern=r"^[A-Za-z0-9._-]{0,100}$",
-    )
-    kafka_allow_plaintext: bool = setting_field(
-        False,
-        "GOVID_KAFKA_ALLOW_PLAINTEXT",
-        doc="Allow `govid serve` to connect to Kafka without TLS",
-    )
-    kafka_generation: str = setting_field(
-        "", "GOVID_KAFKA_GENERATION", doc="Id of one run of an in-memory broker; set by `govid dev`"
-    )
-    topic_partitions: int = setting_field(
-        4, "GOVID_KAFKA_TOPIC_PARTITIONS", doc="Partitions of each topic that govid creates", ge=1
-    )
     verification_request_topic: str = setting_field(
         "identity.verification.request",
         "GOVID_VERIFICATION_REQUEST_TOPIC",
@@ -183,9 +156,6 @@ class EventVariables(BaseModel):
         "GOVID_DEATH_NOTIFICATION_TOPIC",
         "HMRC_DEATH_NOTIFICATION_TOPIC",
         doc="Name of the topic of death notifications in Kafka",
-    )
-    kafka_retention_days: float = setting_field(
-        7, "GOVID_KAFKA_RETENTION_DAYS", doc="Days that Kafka keeps records", gt=0
     )
     retention_days: float = setting_field(
         90,
@@ -217,6 +187,7 @@ class Environment(
     PasswordVariables,
     TokenVariables,
     EventVariables,
+    KafkaVariables,
     DatabaseVariables,
     ServerVariables,
     BaseSettings,

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from govid.bus.kafka.addresses import parse_addresses
 from govid.gateway.http.hosts import is_host, is_network
-from govid.gateway.settings.kafka_addresses import parse_addresses
 
 DepartmentMode = Literal["auto", "remote", "simulator", "off"]
 """Which client serves a department."""

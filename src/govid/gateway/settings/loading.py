@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import AliasChoices, SecretStr, ValidationError
@@ -53,10 +53,13 @@ def load_from_environment(
     notices: list[str] = []
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, values in _iterate_sources(overrides or {}, env_file, problems, notices):
-        for name, value in values.items():
+    secret_files: dict[str, Path] = {}
+    for source in _iterate_sources(overrides or {}, env_file, problems, notices):
+        for name, value in source.values.items():
             if name not in merged:
-                merged[name], origins[name] = value, origin
+                merged[name], origins[name] = value, source.origin
+                if name in source.files:
+                    secret_files[name] = source.files[name]
     try:
         environment = Environment(**merged)
     except ValidationError as error:
@@ -70,6 +73,7 @@ def load_from_environment(
             environment,
             _build_table(environment, origins),
             demonstration=demonstration,
+            secret_files=secret_files,
             notices=tuple(notices),
         )
     except ValueError as error:
@@ -90,17 +94,25 @@ def render_example() -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Source(NamedTuple):
+    """Where settings come from, with their values and files of secrets by govid's own names."""
+
+    origin: str
+    values: Mapping[str, Any]
+    files: Mapping[str, Path] = {}
+
+
 def _iterate_sources(
     overrides: Mapping[str, object],
     env_file: Path | None,
     problems: list[str],
     notices: list[str],
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each source's name and values (by govid's own names), in order of precedence."""
-    yield "command line", dict(overrides)
+) -> Iterator[_Source]:
+    """Yield the sources in order of precedence."""
+    yield _Source("command line", dict(overrides))
     environment = EnvSettingsSource(Environment)()
-    yield "environment", environment
-    yield "environment", _read_secret_files(os.environ, environment, problems)
+    yield _Source("environment", environment)
+    yield _read_secret_files("environment", os.environ, environment, problems)
     problems += _find_unknown_names("the environment", os.environ)
     raw = None if env_file is None else _read_dotenv(env_file, problems, notices)
     if env_file is not None and raw is not None:
@@ -110,11 +122,12 @@ def _iterate_sources(
             if "${" in value
         ]
         values = _EnvFile(Environment, env_file=env_file)()
-        yield str(env_file), values
-        yield str(env_file), _read_secret_files(raw, values, problems)
+        yield _Source(str(env_file), values)
+        yield _read_secret_files(str(env_file), raw, values, problems)
         problems += _find_unknown_names(str(env_file), raw)
     if folder := os.environ.get("GOVID_SECRETS_DIR"):
-        yield folder, SecretsSettingsSource(Environment, secrets_dir=folder)()
+        secrets = SecretsSettingsSource(Environment, secrets_dir=folder)()
+        yield _Source(folder, secrets, {name: Path(folder, name) for name in secrets})
 
 
 class _EnvFile(DotEnvSettingsSource):
@@ -172,10 +185,11 @@ def _binding_values(bindings: Iterable[Binding]) -> dict[str, str]:
 
 
 def _read_secret_files(
-    source: Mapping[str, str], values: Mapping[str, Any], problems: list[str]
-) -> dict[str, str]:
+    origin: str, source: Mapping[str, str], values: Mapping[str, Any], problems: list[str]
+) -> _Source:
     """Read the secrets for which *source* names a file (`NAME_FILE`)."""
     found: dict[str, str] = {}
+    files: dict[str, Path] = {}
     for field in Environment.model_fields.values():
         first, *_ = names = _setting_names(field)
         for name in names if _is_secret(field) else ():
@@ -187,9 +201,10 @@ def _read_secret_files(
                 continue
             try:
                 found[first] = Path(path).read_text("utf-8").rstrip("\r\n")
+                files[first] = Path(path)
             except (OSError, UnicodeDecodeError):
                 problems.append(f"{name}_FILE names a file that cannot be read")
-    return found
+    return _Source(origin, found, files)
 
 
 def _find_unknown_names(place: str, source: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from govid.gateway.settings.departments import (
     build_nhs_settings,
 )
 from govid.gateway.settings.environment import Environment
+from govid.gateway.settings.kafka import build_kafka_security
 from govid.hmrc import HmrcSettings
 from govid.identity import IdentityQuotas, IdentitySettings, ThrottleSettings
 from govid.nhs import NhsSettings
@@ -79,9 +80,14 @@ def build_settings(
     table: tuple[ShownSetting, ...],
     *,
     demonstration: bool,
+    secret_files: Mapping[str, Path] = {},
     notices: tuple[str, ...] = (),
 ) -> Settings:
-    """Build `Settings` from the environment."""
+    """Build `Settings` from the environment; *secret_files* are files of secrets by setting.
+
+    Raises:
+        ValueError: settings contradict each other.
+    """
     nhs_settings = build_nhs_settings(environment, demonstration=demonstration)
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return environment.build_struct(
@@ -96,6 +102,7 @@ def build_settings(
             database_url=_database_url(environment),
             kafka_bootstrap_servers=environment.kafka_bootstrap_servers or "",
             kafka_client_id=environment.kafka_prefix + environment.kafka_client_id,
+            kafka_security=build_kafka_security(environment, secret_files),
             topic_names=_topic_names(environment),
             pseudonym_key=_secret_bytes(environment.pseudonym_key) or b"",
         ),

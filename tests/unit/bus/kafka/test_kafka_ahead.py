@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from govid.bus import BusSettings, uuid7
 from govid.bus.events import Topic
 from govid.bus.kafka import kafka_ahead
+from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.kafka_ahead import AheadGuard
 from govid.bus.kafka.topic_reader import TopicReader
 from govid.bus.shared.errors import Outage
@@ -121,7 +122,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     cluster = Cluster()
 
     @asynccontextmanager
-    async def reading(_: str) -> AsyncIterator[TopicReader]:
+    async def reading(_: object) -> AsyncIterator[TopicReader]:
         if cluster.is_away:
             raise Outage("kafka")
         yield TopicReader("", Consumer(cluster))
@@ -135,7 +136,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 @pytest.fixture
 def guard() -> AheadGuard:
     database: Any = Database()
-    return AheadGuard(SETTINGS, database)
+    return AheadGuard(SETTINGS, KafkaClientFactory.from_settings(SETTINGS), database)
 
 
 Trouble = Callable[[Cluster], None]

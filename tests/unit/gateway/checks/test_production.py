@@ -9,8 +9,8 @@ from govid.gateway.settings import Settings, SettingsError, load_from_environmen
 
 STRONG = "Q2hhbmdlIHRoaXMgb25lIGJlZm9yZSBpdCBpcyB1c2Vk"
 PLAINTEXT = (
-    "Kafka is reached without encryption; if its network is protected otherwise, "
-    "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
+    "Kafka is reached without encryption: set GOVID_KAFKA_SECURITY_PROTOCOL, or, if its "
+    "network is protected otherwise, GOVID_KAFKA_ALLOW_PLAINTEXT=true"
 )
 PAGES = (
     "links in emails lead to /reset and /account/confirm, pages that govid does not serve: "

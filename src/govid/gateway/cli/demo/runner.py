@@ -161,14 +161,15 @@ class ScenarioRunner:
         Raises:
             BackendUnreachable: no Kafka is configured, or it does not answer.
         """
-        servers = self._installation.kafka_bootstrap_servers
         name = self._installation.settings.bus.wire_name(topic)
-        if not servers:
+        if not self._installation.kafka_bootstrap_servers:
             raise BackendUnreachable(
                 "this scenario begins on Kafka, and none is configured.", KAFKA_REMEDY
             )
         try:
-            await publish_record(servers, name, None, msgspec.json.encode(value))
+            await publish_record(
+                self._installation.kafka_clients, name, None, msgspec.json.encode(value)
+            )
         except Outage as error:
             raise BackendUnreachable(
                 "this scenario begins on Kafka, which does not answer.", KAFKA_REMEDY

@@ -34,7 +34,6 @@ from govid.gateway.cli.target import (
     explain_kafka_outage,
     find_installation,
 )
-from govid.gateway.settings.kafka_addresses import explain_unreachable
 
 LATE_SECONDS = 2.0
 """The relay counts as late if its oldest pending event is older. Usually it is far younger."""
@@ -99,9 +98,11 @@ async def _report_kafka_outage(installation: Installation, found: list[Subscribe
     ages = [row.oldest_seconds or 0 for row in found if row.subscriber == RELAY and row.pending]
     if not ages or max(ages) < LATE_SECONDS:
         return False
-    servers = installation.kafka_bootstrap_servers
-    if servers and await explain_unreachable(servers) is None:
-        return False
+    if installation.kafka_bootstrap_servers:
+        from govid.bus.kafka.outage import explain_outage  # noqa: PLC0415 - slow (I13)
+
+        if await explain_outage(installation.kafka_clients) is None:
+            return False
     outage = await explain_kafka_outage(installation)
     print_note(
         f"{RELAY} has not sent its oldest event for {max(ages):.0f} s: {outage.message} "

@@ -138,7 +138,7 @@ async def _open_kafka_audit(
     started_at = _broker_started_at(installation)
     silence_client_logs()
     try:
-        async with open_reader(servers) as reader:
+        async with open_reader(installation.kafka_clients) as reader:
             yield KafkaAudit(settings, connection, reader, range_, broker_started_at=started_at)
     except Outage as error:
         raise await explain_kafka_outage(installation, remedy) from error

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import make_url
 
 from govid import __version__
+from govid.bus.kafka.outage import explain_outage
 from govid.gateway.app import create_app
 from govid.gateway.checks.settings import invalid_origin_problems, secret_problems
 from govid.gateway.cli.errors import CommandRefused
@@ -33,7 +34,6 @@ from govid.gateway.dev.seed import hash_password, seed_people
 from govid.gateway.dev.start_panel import StartPanel, render_panel
 from govid.gateway.dev.state import DevState, RunningServer, StateFolder
 from govid.gateway.settings import Settings
-from govid.gateway.settings.kafka_addresses import explain_unreachable
 
 _FOREIGN_DATABASE = (
     "GOVID_DATABASE_URL names a database that `govid dev` has not created. Synthetic people could "
@@ -89,7 +89,7 @@ class DevRun:
         if seeded:
             asyncio.run(_seed(installation, self._state.password))
         if self._backends.kafka is None and (
-            why := asyncio.run(explain_unreachable(installation.kafka_bootstrap_servers))
+            why := asyncio.run(explain_outage(installation.kafka_clients))
         ):
             print_note(
                 f"warning: no Kafka answers at {why}: events stay in the outbox until it does "

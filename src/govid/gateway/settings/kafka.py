@@ -1,0 +1,89 @@
+"""Builds the settings of the connection to Kafka."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from govid.bus.settings import KafkaSecurity
+from govid.bus.shared.secret_source import SecretSource
+from govid.gateway.settings.environment import Environment
+
+PROTOCOL = "GOVID_KAFKA_SECURITY_PROTOCOL"
+MECHANISM = "GOVID_KAFKA_SASL_MECHANISM"
+CERTIFICATE = "GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+PASSWORD = "GOVID_KAFKA_SASL_PASSWORD"  # noqa: S105 - a name
+CLIENT_SECRET = "GOVID_KAFKA_OAUTH_CLIENT_SECRET"  # noqa: S105 - a name
+
+
+def build_kafka_security(
+    environment: Environment, secret_files: Mapping[str, Path]
+) -> KafkaSecurity:
+    """Build the settings; *secret_files* are the files of secrets by the names of settings.
+
+    Raises:
+        ValueError: a setting is missing, or has no effect because of another one. The text names
+            all of them.
+    """
+    if problems := list(_find_problems(environment)):
+        raise ValueError("; ".join(problems))
+    return environment.build_struct(
+        KafkaSecurity,
+        prefix="kafka_",
+        protocol=environment.kafka_security_protocol,
+        sasl_password=_secret_source(environment.kafka_sasl_password, secret_files.get(PASSWORD)),
+        oauth_client_secret=_secret_source(
+            environment.kafka_oauth_client_secret, secret_files.get(CLIENT_SECRET)
+        ),
+    )
+
+
+def _secret_source(secret: SecretStr | None, file: Path | None) -> SecretSource:
+    return SecretSource(value="" if secret is None else secret.get_secret_value(), file=file)
+
+
+def _find_problems(environment: Environment) -> Iterator[str]:
+    """Yield what is missing, and what is given although nothing would use it."""
+    tls = {
+        "GOVID_KAFKA_SSL_CA_FILE": environment.kafka_ca_file,
+        CERTIFICATE: environment.kafka_certificate_file,
+        "GOVID_KAFKA_SSL_KEY_FILE": environment.kafka_key_file,
+        "GOVID_KAFKA_SSL_KEY_PASSWORD": environment.kafka_key_password,
+    }
+    user = {
+        "GOVID_KAFKA_SASL_USERNAME": environment.kafka_sasl_username,
+        PASSWORD: environment.kafka_sasl_password,
+    }
+    client = {
+        "GOVID_KAFKA_OAUTH_TOKEN_URL": environment.kafka_oauth_token_url,
+        "GOVID_KAFKA_OAUTH_CLIENT_ID": environment.kafka_oauth_client_id,
+        CLIENT_SECRET: environment.kafka_oauth_client_secret,
+    }
+    scope = {"GOVID_KAFKA_OAUTH_SCOPE": environment.kafka_oauth_scope}
+    protocol, mechanism = environment.kafka_security_protocol, environment.kafka_sasl_mechanism
+    if protocol == "PLAINTEXT":
+        yield from _find_unused({**tls, **user, **client, **scope}, f"{PROTOCOL}=PLAINTEXT")
+        return
+    if environment.kafka_certificate_file is None:
+        yield from _find_unused(tls, f"no {CERTIFICATE}", but="GOVID_KAFKA_SSL_CA_FILE")
+    if protocol == "SSL":
+        yield from _find_unused({**user, **client, **scope}, f"{PROTOCOL}=SSL")
+    elif mechanism == "OAUTHBEARER":
+        yield from _find_unused(user, f"{MECHANISM}=OAUTHBEARER")
+        yield from _find_missing(client, f"{MECHANISM}=OAUTHBEARER")
+    else:
+        yield from _find_unused({**client, **scope}, f"{MECHANISM}={mechanism}")
+        yield from _find_missing(user, f"{PROTOCOL}=SASL_SSL")
+
+
+def _find_unused(settings: Mapping[str, object], reason: str, but: str = "") -> Iterator[str]:
+    """Yield the settings that are given and have no effect because of *reason*."""
+    for name, value in settings.items():
+        if value is not None and name != but:
+            yield f"{name} has no effect with {reason}"
+
+
+def _find_missing(settings: Mapping[str, object], reason: str) -> Iterator[str]:
+    for name, value in settings.items():
+        if value is None:
+            yield f"{name} is not set, which {reason} needs"

@@ -1,0 +1,153 @@
+"""An Apache Kafka that demands TLS, credentials and ACLs, as operators run it."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from govid.bus.settings import KafkaSecurity
+from govid.bus.shared.secret_source import SecretSource
+from tests.backends.certificates import CertificateAuthority, CertificateFiles
+from tests.backends.kafka import wait_until_ready
+from tests.backends.kafka_jars import JarBroker
+from tests.backends.ports import free_port
+
+USER = "govid"
+PASSWORD = "p@ss/w%rd with space"
+AUDIENCE = "kafka"
+ALLOWED_URLS = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
+
+# Clients of the listeners BEHIND and CONTROLLER, which are for the test only, are ANONYMOUS.
+PROPERTIES = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found={open_to_all}
+inter.broker.listener.name=BEHIND
+ssl.keystore.type=PEM
+ssl.keystore.location={server}
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms={mechanisms}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+  org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config=\
+  org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=\
+  org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+sasl.oauthbearer.expected.audience={audience}
+sasl.oauthbearer.jwks.endpoint.url={jwks}
+"""
+
+
+class SecuredBroker:
+    """A broker with one listener for SASL and one for client certificates.
+
+    `address` needs SASL_SSL, `mutual_address` a client certificate, and `admin_address` nothing:
+    there every client is a super user.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        mechanisms: str = "SCRAM-SHA-512,PLAIN",
+        open_to_all: bool = True,
+        jwks_url: str = "",
+        server: CertificateFiles | None = None,
+    ) -> None:
+        """Make certificates in *folder* and describe the broker; without *open_to_all* by ACLs."""
+        self.authority = CertificateAuthority(folder)
+        self.server = server or self.authority.issue("kafka")
+        self.client = self.authority.issue(USER)
+        sasl, mutual = free_port(), free_port()
+        properties = PROPERTIES.format(
+            open_to_all=str(open_to_all).lower(),
+            server=self.server.both,
+            authority=self.authority.file,
+            mechanisms=mechanisms,
+            user=USER,
+            password=PASSWORD,
+            audience=AUDIENCE,
+            jwks=jwks_url,
+        )
+        self.address = f"127.0.0.1:{sasl}"
+        self.mutual_address = f"127.0.0.1:{mutual}"
+        self._broker = JarBroker(
+            listeners={"SASL_SSL": sasl, "SSL": mutual},
+            properties=properties,
+            java_options=[f"-D{ALLOWED_URLS}={jwks_url}"] if jwks_url else [],
+        )
+        self.admin_address = self._broker.behind
+
+    def start(self) -> None:
+        """Start it, wait until it answers, and make the SCRAM user."""
+        self._broker.start()
+        wait_until_ready(self.admin_address)
+        self.set_password(PASSWORD)
+
+    def set_password(self, password: str, user: str = USER) -> None:
+        """Set the SCRAM password of *user*."""
+        credential = UserScramCredentialUpsertion(
+            user, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), password.encode()
+        )
+        admin = self.admin()  # Kept: a client that is collected drops its requests.
+        for future in admin.alter_user_scram_credentials([credential]).values():
+            future.result(timeout=10)
+
+    def admin(self) -> AdminClient:
+        """Return a client of a super user."""
+        silent = logging.getLogger("govid.tests.librdkafka")
+        silent.disabled = True
+        return AdminClient({"bootstrap.servers": self.admin_address}, logger=silent)
+
+    def security(self, **changes: Any) -> KafkaSecurity:
+        """Return the settings with which govid connects to `address`."""
+        values = {
+            "protocol": "SASL_SSL",
+            "ca_file": self.authority.file,
+            "sasl_username": USER,
+            "sasl_password": SecretSource(value=PASSWORD),
+        }
+        return KafkaSecurity(**{**values, **changes})
+
+    def mutual_security(self, **changes: Any) -> KafkaSecurity:
+        """Return the settings with which govid connects to `mutual_address`."""
+        values = {
+            "protocol": "SSL",
+            "ca_file": self.authority.file,
+            "certificate_file": self.client.certificate,
+            "key_file": self.client.key,
+        }
+        return KafkaSecurity(**{**values, **changes})
+
+    def restart(self) -> None:
+        """End it in good order and start it again on its data."""
+        self._broker.stop()
+        self._broker.start()
+        wait_until_ready(self.admin_address)
+
+    def remove(self) -> None:
+        """End it and delete its data."""
+        self._broker.remove()
+
+
+@contextlib.contextmanager
+def secured(folder: Path, **options: Any) -> Iterator[SecuredBroker]:
+    """Yield a started broker with its certificates in *folder*."""
+    broker = SecuredBroker(folder, **options)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.remove()

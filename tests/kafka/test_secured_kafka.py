@@ -1,0 +1,290 @@
+"""The Kafka service on a broker that demands TLS and credentials."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from govid.bus import BusSettings, Database
+from govid.bus.events import Topic
+from govid.bus.kafka.clients import KafkaClientFactory
+from govid.bus.kafka.outage import describe_outage, explain_outage
+from govid.bus.kafka.topic_reader import open_reader
+from govid.bus.kafka.topics import required_topics
+from govid.bus.settings import KafkaSecurity
+from govid.bus.shared.secret_source import SecretSource
+from tests.backends import kafka_jars
+from tests.backends.certificates import CertificateAuthority
+from tests.backends.kafka_secured import PASSWORD, USER, SecuredBroker, secured
+from tests.conftest import unavailable
+from tests.kafka.conftest import on
+from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
+from tests.kafka.token_endpoint import CLIENT_SECRET, TokenEndpoint, serving
+
+pytestmark = pytest.mark.kafka
+
+WAYS = ("SCRAM-SHA-512", "PLAIN", "OAUTHBEARER", "client certificate")
+NOTICE = b'{"userId":"019d0000-0000-7000-8000-000000000001","timestamp":"2026-01-01T00:00:00Z"}'
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[TokenEndpoint]:
+    """Return a token endpoint that answers."""
+    with serving() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def broker(
+    tmp_path_factory: pytest.TempPathFactory, endpoint: TokenEndpoint
+) -> Iterator[SecuredBroker]:
+    """Return a broker with all mechanisms, open to every client that authenticates."""
+    if why_not := kafka_jars.missing():
+        unavailable(f"no secured Kafka: {why_not}")
+    with secured(
+        tmp_path_factory.mktemp("broker"),
+        mechanisms="SCRAM-SHA-512,PLAIN,OAUTHBEARER",
+        jwks_url=endpoint.jwks_url,
+    ) as started:
+        yield started
+
+
+def connection(way: str, broker: SecuredBroker, endpoint: TokenEndpoint) -> tuple[str, Any]:
+    """Return the address and the settings with which govid connects in this *way*."""
+    if way == "client certificate":
+        return broker.mutual_address, broker.mutual_security()
+    if way == "OAUTHBEARER":
+        return broker.address, KafkaSecurity(
+            protocol="SASL_SSL",
+            ca_file=broker.authority.file,
+            sasl_mechanism="OAUTHBEARER",
+            oauth_token_url=endpoint.token_url,
+            oauth_client_id=USER,
+            oauth_client_secret=SecretSource(value=CLIENT_SECRET),
+        )
+    return broker.address, broker.security(sasl_mechanism=way)
+
+
+@asynccontextmanager
+async def running(
+    bus_settings: BusSettings, address: str, security: KafkaSecurity
+) -> AsyncIterator[KafkaFixture]:
+    """Run a replica that connects to *address* with *security*."""
+    settings = msgspec.structs.replace(on(address, bus_settings), kafka_security=security)
+    async with Database(settings) as database, KafkaFixture(settings, database).run() as replica:
+        yield replica
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_client_connects_and_authenticates(
+    way: str, broker: SecuredBroker, endpoint: TokenEndpoint, bus_settings: BusSettings
+) -> None:
+    address, security = connection(way, broker, endpoint)
+    async with running(bus_settings, address, security) as replica:
+        await replica.wait_until_healthy()
+        await replica.emit(a_request(uuid4()))
+        await replica.wait_until_drained()
+        assert len(await replica.read(Topic.VERIFICATION_REQUEST, 1)) == 1
+        async with replica.external_producer() as producer:
+            await producer.send_and_wait(
+                replica.wire_name(Topic.DEATH_NOTIFICATION), b"no notice", key=b"k"
+            )
+        # The inbox read it, and the producer of dead letters copied it.
+        await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+        async with open_reader(replica.clients) as reader:
+            present = await reader.fetch_partition_counts()
+            retention = await reader.fetch_retention([replica.wire_name(Topic.DEATH_NOTIFICATION)])
+    assert {*required_topics(replica.settings)} <= {*present}
+    assert len(retention) == 1
+
+
+CASES = {
+    "the authority is another one": (
+        "its certificate is signed by an authority that is not trusted (GOVID_KAFKA_SSL_CA_FILE)"
+    ),
+    "the file of the authority is missing": (
+        "the file of GOVID_KAFKA_SSL_CA_FILE cannot be read (No such file or directory)"
+    ),
+    "the password is another one": "it refuses GOVID_KAFKA_SASL_USERNAME or its password",
+    "TLS without SASL": (
+        "it does not answer as Kafka does with GOVID_KAFKA_SECURITY_PROTOCOL=SSL and without "
+        "GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+    ),
+    "plaintext": ("it does not answer as Kafka does with GOVID_KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
+    "the token endpoint is down": "its token endpoint does not answer",
+    "the token endpoint fails": "its token endpoint answers with status 503",
+    "the client secret is another one": (
+        "its token endpoint refuses GOVID_KAFKA_OAUTH_CLIENT_ID or its secret"
+    ),
+    "the token is for another audience": "it refuses the access token",
+}
+
+
+def broken(
+    case: str, broker: SecuredBroker, endpoint: TokenEndpoint, folder: Path
+) -> KafkaSecurity:
+    """Return settings with the fault *case*."""
+    _, token = connection("OAUTHBEARER", broker, endpoint)
+    replace = msgspec.structs.replace
+    return {
+        "the authority is another one": lambda: broker.security(
+            ca_file=CertificateAuthority(folder).file
+        ),
+        "the file of the authority is missing": lambda: broker.security(ca_file=folder / "none"),
+        "the password is another one": lambda: broker.security(
+            sasl_password=SecretSource(value="another")
+        ),
+        "TLS without SASL": lambda: broker.security(protocol="SSL"),
+        "plaintext": KafkaSecurity,
+        "the token endpoint is down": lambda: replace(
+            token, oauth_token_url="https://127.0.0.1:1/token"
+        ),
+        "the token endpoint fails": lambda: token,
+        "the client secret is another one": lambda: replace(
+            token, oauth_client_secret=SecretSource(value="another")
+        ),
+        "the token is for another audience": lambda: token,
+    }[case]()
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_refused_connection_is_explained(
+    case: str,
+    broker: SecuredBroker,
+    endpoint: TokenEndpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if case == "the token endpoint fails":
+        monkeypatch.setattr(endpoint, "status", 503)
+    if case == "the token is for another audience":
+        monkeypatch.setattr(endpoint, "audience", "another")
+    clients = KafkaClientFactory(broker.address, broken(case, broker, endpoint, tmp_path))
+    assert await describe_outage(clients) == f"no Kafka answers at {broker.address} ({CASES[case]})"
+
+
+async def test_a_connection_that_works_needs_no_explanation(broker: SecuredBroker) -> None:
+    assert await explain_outage(KafkaClientFactory(broker.address, broker.security())) is None
+
+
+async def test_tls_to_a_plaintext_server_is_explained(broker: SecuredBroker) -> None:
+    clients = KafkaClientFactory(broker.admin_address, broker.security())
+    why = await explain_outage(clients)
+    assert why is not None
+    assert "GOVID_KAFKA_SECURITY_PROTOCOL" in why
+
+
+async def test_an_expired_and_a_foreign_server_certificate_are_explained(
+    tmp_path: Path,
+) -> None:
+    authority = CertificateAuthority(tmp_path)
+    for name, options, reason in (
+        ("expired", {"ends_in": -timedelta(days=1)}, "its certificate has expired"),
+        ("foreign", {"hosts": ["kafka.example"]}, "its certificate is for another address"),
+    ):
+        async with tls_server(authority.issue(name, **options)) as address:
+            clients = KafkaClientFactory(
+                address, KafkaSecurity(protocol="SSL", ca_file=authority.file)
+            )
+            assert await explain_outage(clients) == f"{address} ({reason})"
+
+
+@asynccontextmanager
+async def tls_server(files: Any) -> AsyncIterator[str]:
+    """Yield the address of a server that only negotiates TLS, with the certificate of *files*."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.certificate, files.key)
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", ssl=context)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_changed_password_is_used_without_a_restart(
+    broker: SecuredBroker,
+    bus_settings: BusSettings,
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n")
+    security = broker.security(sasl_password=SecretSource(file=file))
+    async with running(bus_settings, broker.address, security) as replica:
+        await replica.wait_until_healthy()
+        broker.set_password("a new password")
+        try:
+            file.write_text("a new password\n")
+            # The clients are replaced, so they authenticate again, now with the new password.
+            await wait_until(lambda: replaced(replica))
+            await replica.emit(a_request(uuid4()))
+            await replica.wait_until_drained()
+            async with replica.external_producer() as producer:
+                await producer.send_and_wait(
+                    replica.wire_name(Topic.DEATH_NOTIFICATION), b"no notice", key=b"k"
+                )
+            await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+        finally:
+            broker.set_password(PASSWORD)
+
+
+async def replaced(replica: KafkaFixture) -> bool:
+    """Tell whether the producer of events has been replaced, and its successor is connected."""
+    producer = replica.kafka._event_producer
+    return producer.rebuild_count > 0 and producer.current is not None
+
+
+async def test_a_replaced_client_certificate_is_used_without_a_restart(
+    broker: SecuredBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate, key = tmp_path / "client.crt", tmp_path / "client.key"
+    security = broker.mutual_security(certificate_file=certificate, key_file=key)
+    certificate.write_bytes(broker.client.certificate.read_bytes())
+    key.write_bytes(broker.client.key.read_bytes())
+    clients = KafkaClientFactory(broker.mutual_address, security)
+    caplog.set_level(logging.INFO, "govid")
+    assert await explain_outage(clients) is None
+    # Half replaced: the last pair that fits stays in force.
+    other = broker.authority.issue("other")
+    key.write_bytes(other.key.read_bytes())
+    assert await explain_outage(clients) is None
+    (record,) = [r for r in caplog.records if r.message == "kafka.certificates_not_loaded"]
+    assert record.reason == (
+        "the key of GOVID_KAFKA_SSL_KEY_FILE does not fit the certificate of "
+        "GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+    )
+    certificate.write_bytes(other.certificate.read_bytes())
+    assert await explain_outage(clients) is None
+    assert caplog.records[-1].message == "kafka.certificates_loaded"
+    # A process that starts with files that do not fit reports it.
+    key.write_bytes(broker.client.key.read_bytes())
+    why = await explain_outage(KafkaClientFactory(broker.mutual_address, security))
+    assert why is not None
+    assert "does not fit the certificate" in why
+
+
+async def test_an_outage_is_logged_with_its_reason(
+    broker: SecuredBroker, bus_settings: BusSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = broker.security(sasl_password=SecretSource(value="another"))
+    async with running(bus_settings, broker.address, wrong) as replica:
+
+        async def explained() -> bool:
+            return any(one.message == "kafka.outage_explained" for one in caplog.records)
+
+        await wait_until(explained)
+        assert replica.kafka.health_state() == "down"
+    (record,) = [one for one in caplog.records if one.message == "kafka.outage_explained"]
+    assert record.reason == (
+        f"{broker.address} (it refuses GOVID_KAFKA_SASL_USERNAME or its password)"
+    )
+    assert not any(PASSWORD in one.getMessage() for one in caplog.records)

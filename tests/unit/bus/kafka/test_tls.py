@@ -1,0 +1,124 @@
+"""Certificate files: what is wrong with them is named, and new ones are used."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from govid.bus.kafka.errors import TlsFilesInvalid
+from govid.bus.kafka.tls import ReloadingTlsContext, build_tls_context, certificate_warnings
+from govid.bus.settings import KafkaSecurity
+from tests.backends.certificates import CertificateAuthority, CertificateFiles
+
+CA, CERTIFICATE, KEY = (
+    f"the file of GOVID_KAFKA_SSL_{name}_FILE" for name in ("CA", "CERTIFICATE", "KEY")
+)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
+
+
+@pytest.fixture
+def files(authority: CertificateAuthority) -> CertificateFiles:
+    return authority.issue("govid")
+
+
+def security(
+    authority: CertificateAuthority, files: CertificateFiles, password: str | None = None
+) -> KafkaSecurity:
+    return KafkaSecurity(
+        protocol="SSL",
+        ca_file=authority.file,
+        certificate_file=files.certificate,
+        key_file=files.key,
+        key_password=password,
+    )
+
+
+def cut_in_half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda a, _: a.file.unlink(), f"{CA} cannot be read (No such file or directory)"),
+        (lambda a, _: cut_in_half(a.file), f"{CA} is not a complete PEM file"),
+        (lambda a, f: a.file.write_bytes(f.key.read_bytes()), f"{CA} holds no certificate"),
+        (lambda _, f: f.certificate.write_text("nonsense"), f"{CERTIFICATE} is not a complete PEM"),
+        (lambda _, f: cut_in_half(f.key), f"{KEY} is not a complete PEM file"),
+        (lambda _, f: f.key.unlink(), f"{KEY} cannot be read (No such file or directory)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(
+    damage: Callable[[CertificateAuthority, CertificateFiles], object],
+    reason: str,
+    authority: CertificateAuthority,
+    files: CertificateFiles,
+) -> None:
+    damage(authority, files)
+    with pytest.raises(TlsFilesInvalid) as raised:
+        build_tls_context(security(authority, files))
+    assert str(raised.value).startswith(reason)
+
+
+def test_a_key_that_does_not_fit_is_named(
+    authority: CertificateAuthority, files: CertificateFiles
+) -> None:
+    files.key.write_bytes(authority.issue("other").key.read_bytes())
+    with pytest.raises(TlsFilesInvalid, match="KEY_FILE does not fit the certificate of"):
+        build_tls_context(security(authority, files))
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_an_encrypted_key_needs_its_password(
+    password: str | None, authority: CertificateAuthority
+) -> None:
+    files = authority.issue("locked", password="p@ss word")
+    build_tls_context(security(authority, files, "p@ss word"))
+    with pytest.raises(TlsFilesInvalid, match="KEY_PASSWORD does not open the key"):
+        build_tls_context(security(authority, files, password))
+
+
+def test_a_key_may_be_in_the_file_of_the_certificate(authority: CertificateAuthority) -> None:
+    files = authority.issue("govid")
+    build_tls_context(KafkaSecurity(protocol="SSL", certificate_file=files.both))
+
+
+def test_an_authority_that_was_replaced_is_no_longer_trusted(
+    tmp_path: Path, authority: CertificateAuthority, files: CertificateFiles
+) -> None:
+    context = ReloadingTlsContext(security(authority, files))
+    context.load_files()
+    first = {one["serialNumber"] for one in context.current.get_ca_certs()}
+    CertificateAuthority(tmp_path, "successor").file.replace(authority.file)
+    context.load_files()
+    second = {one["serialNumber"] for one in context.current.get_ca_certs()}
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
+def test_without_usable_files_nothing_is_trusted(tmp_path: Path) -> None:
+    context = ReloadingTlsContext(KafkaSecurity(protocol="SSL", ca_file=tmp_path / "missing"))
+    with pytest.raises(TlsFilesInvalid):
+        context.load_files()
+    assert context.current.get_ca_certs() == []
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (timedelta(days=-1), ["expired on"]),
+        (timedelta(days=3), ["expires on"]),
+        (timedelta(days=60), []),
+    ],
+)
+def test_a_certificate_that_expires_is_a_warning(
+    left: timedelta, words: list[str], authority: CertificateAuthority
+) -> None:
+    files = authority.issue("govid", ends_in=left)
+    found = certificate_warnings(security(authority, files))
+    assert [word in one for word, one in zip(words, found, strict=True)] == [True] * len(words)
