@@ -168,3 +168,38 @@ async def test_check_names_what_the_acls_do_not_allow(
         "Kafka's ACLs do not allow govid everything that it needs (deploy/kafka-acls.txt): "
         f"--topic {topic} --operation Read"
     )
+
+
+async def test_an_acl_that_was_revoked_needs_no_restart_once_it_is_back(
+    broker: SecuredBroker, settings: BusSettings
+) -> None:
+    admin, prefix = broker.admin(), settings.kafka_prefix
+    allow(admin, prefix, ENTRIES)
+    read = "--topic hmrc.death.notification --operation Read"
+    write = "--topic identity.verification.request --operation Write"
+    settings = msgspec.structs.replace(settings, topic_check_seconds=1)
+    async with Database(settings) as database, KafkaFixture(settings, database).run() as replica:
+        await replica.wait_until_healthy()
+        for entry in (read, write):
+            revoke(admin, prefix, entry)
+        await replica.emit(a_request(uuid4()))
+        await publish_unreadable_notice(broker, replica)
+
+        topic = replica.wire_name(Topic.DEATH_NOTIFICATION)
+        await wait_until(lambda: is_reported(replica, topic))
+        # Nothing was lost, no attempt was spent, and nothing is parked: it waits for the ACLs.
+        assert await replica.count("parked") == 0
+        assert await replica.count("dead") == 0
+        allow(admin, prefix, [read, write])
+        await replica.wait_until_drained()
+        await wait_until(lambda: has_dead_letter(broker, replica))
+        await wait_until(lambda: replica.holds("inbound_fault", 0))
+
+
+async def is_reported(replica: KafkaFixture, topic: str) -> bool:
+    """Tell whether health shows that *topic* cannot be read.
+
+    A broker refuses the fetch, or no longer shows the topic at all.
+    """
+    stopped = await replica.count("inbound_fault", "reason = 'TopicAuthorizationFailedError'")
+    return stopped > 0 or topic in replica.kafka.topics.missing

@@ -139,3 +139,17 @@ def test_f11_every_command_says_why_no_kafka_answers(
     )
     assert line.format(why) in result.stderr.splitlines()
     assert result.exit_code == code
+
+
+async def test_what_acls_do_not_allow_to_read_is_not_skipped(
+    runner: CliRunner, skip: Callable[..., Result], fault: OutboxFixture
+) -> None:
+    await fault.connection.execute(
+        "UPDATE bus.inbound_fault SET reason = 'TopicAuthorizationFailedError'"
+    )
+    result = await in_thread(skip, TOPIC, "2", "1117", "--reason", "case 72", "--yes")
+    assert result.exit_code == 3
+    assert "its records can be read" in result.stderr
+    assert await fetch_actions(fault) == []
+    status = await in_thread(runner.invoke, commands, ["outbox", "status"])
+    assert "ACLs do not allow it to read. Next: `govid check`" in status.stderr

@@ -24,6 +24,10 @@ FaultKind = Literal["unreadable", "failing"]
 records cannot be stored."""
 
 
+DENIED = "TopicAuthorizationFailedError"
+"""The reason of a fault if Kafka's ACLs do not allow govid to read the topic."""
+
+
 class FaultReport(Protocol):
     """What a reader reports about a fault."""
 
@@ -48,6 +52,11 @@ class InboundFault(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     found_at: datetime
     accepted_at: datetime | None
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether Kafka's ACLs do not allow reading. The records can be read once they do."""
+        return self.reason == DENIED
 
     @property
     def location(self) -> str:

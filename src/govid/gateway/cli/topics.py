@@ -338,6 +338,12 @@ async def _skip(options: OperatorOptions, topic: str, partition: int, offset: in
     async with connect_at_current_schema(installation) as connection:
         faults = InboundFaults(connection)
         fault = await _find_fault(installation, faults, topic, partition, offset)
+        if fault.is_denied:
+            raise CommandRefused(
+                f"Kafka's ACLs do not allow govid to read {fault.topic}; nothing was skipped, "
+                "because its records can be read.",
+                "Grant what `govid check` names; the partition then continues without a restart.",
+            )
         last = fault.next_offset - 1
         what = f"offset {offset}" if last == offset else f"offsets {offset} to {last}"
         what = f"{what} of {fault.topic}, partition {partition} ({fault.kind}, {fault.reason})"

@@ -79,12 +79,15 @@ def status(as_json: bool) -> None:
 
 def _report_faults(faults: Sequence[InboundFault]) -> None:
     for fault in faults:
-        next_step = (
-            "An operator has accepted that it skips them."
-            if fault.accepted_at
-            else f"Next: docs/runbook.md, or `govid topics skip {fault.topic} {fault.partition} "
-            f"{fault.first_offset} --reason '...'`"
-        )
+        if fault.accepted_at:
+            next_step = "An operator has accepted that it skips them."
+        elif fault.is_denied:
+            next_step = "Kafka's ACLs do not allow it to read. Next: `govid check`"
+        else:
+            next_step = (
+                f"Next: docs/runbook.md, or `govid topics skip {fault.topic} {fault.partition} "
+                f"{fault.first_offset} --reason '...'`"
+            )
         print_note(
             f"The inbox has stopped at {fault.location} ({fault.kind}, {fault.reason}). {next_step}"
         )
