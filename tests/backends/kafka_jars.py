@@ -30,7 +30,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners={listeners},BEHIND://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners={listeners},BEHIND://127.0.0.1:{proxy}
+advertised.listeners={advertised},BEHIND://127.0.0.1:{proxy}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map={protocols},BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}/data
@@ -80,27 +80,28 @@ class JarBroker:
         port: int | None = None,
         proxy: int | None = None,
         *,
-        listeners: Mapping[str, int] | None = None,
+        listeners: Mapping[str, tuple[int, int]] | None = None,
         properties: str = "",
         java_options: Sequence[str] = (),
     ) -> None:
         """Format a folder for a broker on *port*, or on a free one.
 
-        *listeners* are ports by security protocol, in place of a plaintext one; *properties* are
-        added to the configuration.
+        *listeners*, in place of a plaintext one, have for each security protocol the port and the
+        port to which clients are sent. *properties* are added to the configuration.
         """
         self._java_options = java_options
         self._libraries = download()
         self._folder = Path(tempfile.mkdtemp(prefix="govid-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
         port, behind = port or free_port(), free_port()
-        listeners = listeners or {"PLAINTEXT": port}
+        listeners = listeners or {"PLAINTEXT": (port, port)}
         self.address = f"127.0.0.1:{port}"
         self.behind = f"127.0.0.1:{behind}"
         self._properties = self._folder / "server.properties"
         self._properties.write_text(
             PROPERTIES.format(
-                listeners=",".join(f"{name}://127.0.0.1:{p}" for name, p in listeners.items()),
+                listeners=_addresses({name: own for name, (own, _) in listeners.items()}),
+                advertised=_addresses({name: sent for name, (_, sent) in listeners.items()}),
                 protocols=",".join(f"{name}:{name}" for name in listeners),
                 behind=behind,
                 proxy=proxy or behind,
@@ -167,6 +168,10 @@ class JarBroker:
             "java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             *self._java_options, "-cp", f"{self._libraries}/*", entry,
         ]  # fmt: skip
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
 
 
 def _libraries() -> Path:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
+    ResourcePatternType,
+    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -15,7 +21,7 @@ from confluent_kafka.admin import (
 
 from govid.bus.settings import KafkaSecurity
 from govid.bus.shared.secret_source import SecretSource
-from tests.backends.certificates import CertificateAuthority, CertificateFiles
+from tests.backends.certificates import CertificateAuthority
 from tests.backends.kafka import wait_until_ready
 from tests.backends.kafka_jars import JarBroker
 from tests.backends.ports import free_port
@@ -25,12 +31,12 @@ PASSWORD = "p@ss/w%rd with space"
 AUDIENCE = "kafka"
 ALLOWED_URLS = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
 
-# Clients of the listeners BEHIND and CONTROLLER, which are for the test only, are ANONYMOUS.
+# Clients of the listeners without TLS, which are for the test only, are ANONYMOUS.
 PROPERTIES = """\
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 allow.everyone.if.no.acl.found={open_to_all}
-inter.broker.listener.name=BEHIND
+inter.broker.listener.name=PLAINTEXT
 ssl.keystore.type=PEM
 ssl.keystore.location={server}
 ssl.truststore.type=PEM
@@ -64,13 +70,18 @@ class SecuredBroker:
         mechanisms: str = "SCRAM-SHA-512,PLAIN",
         open_to_all: bool = True,
         jwks_url: str = "",
-        server: CertificateFiles | None = None,
+        proxy: int | None = None,
+        plaintext_proxy: int | None = None,
     ) -> None:
-        """Make certificates in *folder* and describe the broker; without *open_to_all* by ACLs."""
+        """Make certificates in *folder* and describe the broker; without *open_to_all* by ACLs.
+
+        *proxy* is the port of a proxy that the caller puts before `address`, and *plaintext_proxy*
+        that of one before `broker.behind`.
+        """
         self.authority = CertificateAuthority(folder)
-        self.server = server or self.authority.issue("kafka")
+        self.server = self.authority.issue("kafka")
         self.client = self.authority.issue(USER)
-        sasl, mutual = free_port(), free_port()
+        admin, sasl, mutual = free_port(), free_port(), free_port()
         properties = PROPERTIES.format(
             open_to_all=str(open_to_all).lower(),
             server=self.server.both,
@@ -83,16 +94,22 @@ class SecuredBroker:
         )
         self.address = f"127.0.0.1:{sasl}"
         self.mutual_address = f"127.0.0.1:{mutual}"
-        self._broker = JarBroker(
-            listeners={"SASL_SSL": sasl, "SSL": mutual},
+        self.broker = JarBroker(
+            admin,
+            plaintext_proxy,
+            listeners={
+                "PLAINTEXT": (admin, admin),
+                "SASL_SSL": (sasl, proxy or sasl),
+                "SSL": (mutual, mutual),
+            },
             properties=properties,
             java_options=[f"-D{ALLOWED_URLS}={jwks_url}"] if jwks_url else [],
         )
-        self.admin_address = self._broker.behind
+        self.admin_address = self.broker.address
 
     def start(self) -> None:
         """Start it, wait until it answers, and make the SCRAM user."""
-        self._broker.start()
+        self.broker.start()
         wait_until_ready(self.admin_address)
         self.set_password(PASSWORD)
 
@@ -131,15 +148,33 @@ class SecuredBroker:
         }
         return KafkaSecurity(**{**values, **changes})
 
-    def restart(self) -> None:
-        """End it in good order and start it again on its data."""
-        self._broker.stop()
-        self._broker.start()
-        wait_until_ready(self.admin_address)
+    def grant(self, *acls: AclBinding) -> None:
+        """Add *acls*."""
+        admin = self.admin()
+        for future in admin.create_acls(list(acls)).values():
+            future.result(timeout=10)
+
+    def revoke(self, acl: AclBinding) -> None:
+        """Remove *acl*, which has to exist."""
+        found = AclBindingFilter(
+            acl.restype, acl.name, acl.resource_pattern_type, acl.principal, acl.host,
+            acl.operation, acl.permission_type,
+        )  # fmt: skip
+        admin = self.admin()
+        for future in admin.delete_acls([found]).values():
+            assert len(future.result(timeout=10)) == 1
 
     def remove(self) -> None:
         """End it and delete its data."""
-        self._broker.remove()
+        self.broker.remove()
+
+
+def acl_entry(kind: ResourceType, name: str, operation: str) -> AclBinding:
+    """Return the ACL that allows govid *operation* (`DESCRIBE_CONFIGS`) on a topic or group."""
+    return AclBinding(
+        kind, name, ResourcePatternType.LITERAL, f"User:{USER}", "*",
+        AclOperation[operation], AclPermissionType.ALLOW,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -2,16 +2,23 @@
 
 import asyncio
 import signal
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import asyncpg
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ResourceType
 
+from govid.bus import BusSettings
+from govid.bus.kafka.permissions import AclOperation, required_topic_operations
 from tests.backends import kafka
+from tests.backends.certificates import CertificateAuthority
+from tests.backends.kafka_secured import SecuredBroker, acl_entry
 from tests.chaos.external_publisher import CODECS, ExternalPublisher
 from tests.chaos.failover import FailoverPair
 from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
@@ -54,7 +61,9 @@ class FaultTargets(msgspec.Struct, frozen=True, kw_only=True):
     to_database: Sequence[Proxy]
     """Each replica's way to the database, and last the writers'."""
     to_kafka: Proxy
-    broker: kafka.Broker
+    secured: SecuredBroker
+    settings: BusSettings
+    """How the replicas reach Kafka; the URL of the database leads past all proxies."""
     writers: Writers
     external_publisher: ExternalPublisher
     pair: FailoverPair | None
@@ -63,6 +72,11 @@ class FaultTargets(msgspec.Struct, frozen=True, kw_only=True):
     """The topics that may be deleted."""
     removed: dict[tuple[str, int, int], Record]
     """The notices that Kafka was asked to remove, by topic, partition and offset."""
+
+    @property
+    def broker(self) -> kafka.Broker:
+        """The process of Kafka, and its addresses without TLS."""
+        return self.secured.broker
 
 
 async def inject_fault(cast: FaultTargets, fault: Fault) -> None:
@@ -178,6 +192,46 @@ def _remove(cast: FaultTargets) -> None:
             return
 
 
+async def _revoke_acl(cast: FaultTargets, fault: Fault) -> None:
+    """Take one operation away from govid for a while."""
+    operations = [
+        (topic, operation.name)
+        for topic, needed in required_topic_operations(cast.settings).items()
+        for operation in needed
+        if operation in {AclOperation.READ, AclOperation.WRITE}
+    ]
+    topic, operation = operations[fault.number % len(operations)]
+    acl = acl_entry(ResourceType.TOPIC, topic, operation)
+    await _until_done(partial(cast.secured.revoke, acl))
+    await asyncio.sleep(fault.seconds)
+    await _until_done(partial(cast.secured.grant, acl))
+
+
+async def _replace_certificates(cast: FaultTargets, fault: Fault) -> None:
+    """Let the file of authorities be cut off for a while, and then be a longer one."""
+    file = cast.settings.kafka_security.ca_file
+    if file is None:
+        raise RuntimeError("a run with certificates uses TLS")
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    # New connections use what was loaded before; a replica that starts now has nothing to load.
+    cast.to_kafka.drop()
+    await asyncio.sleep(fault.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        other = CertificateAuthority(Path(folder), f"successor {fault.number}").file.read_bytes()
+    file.write_bytes(other + content)
+    cast.to_kafka.drop()
+
+
+async def _until_done(act: Callable[[], None]) -> None:
+    """Repeat *act* until the broker, which another fault may hit, has done it."""
+    while True:
+        with suppress(KafkaException, TimeoutError):
+            await asyncio.to_thread(act)
+            return
+        await asyncio.sleep(RETRY_SECONDS)
+
+
 async def _drop(ways: Sequence[Proxy], _fault: Fault) -> None:
     for way in ways:
         way.drop()
@@ -291,6 +345,8 @@ ACTS: Mapping[Kind, Act] = {
     Kind.KAFKA_DAMAGED: _damage,
     Kind.KAFKA_TOPIC_DELETED: _delete_topic,
     Kind.KAFKA_RECORDS_REMOVED: _remove_records,
+    Kind.KAFKA_ACL_REVOKED: _revoke_acl,
+    Kind.CERTIFICATES_REPLACED: _replace_certificates,
     Kind.KAFKA_DROPPED: _of_kafka(_drop),
     Kind.KAFKA_REFUSED: _of_kafka(_refuse),
     Kind.KAFKA_DELAYED: _of_kafka(_delay),

@@ -55,12 +55,20 @@ class Kind(StrEnum):
     """One that govid publishes to."""
     KAFKA_RECORDS_REMOVED = "kafka.records_removed"
     """Notices of death come in while govid cannot read them, and are removed before it can."""
+    KAFKA_ACL_REVOKED = "kafka.acl_revoked"
+    """One operation on one topic is not allowed for a while."""
+    CERTIFICATES_REPLACED = "kafka.certificates_replaced"
+    """The file of authorities is cut off for a while, then complete and longer."""
     BROKER_FROZEN = "broker.frozen"
     BROKER_KILLED = "broker.killed"
 
 
 HANDLERS = (Kind.HANDLER_RAISES, Kind.HANDLER_MEETS_OUTAGE, Kind.HANDLER_DIES)
 """Those that wait for an event, and not for a time."""
+
+
+SECURED_ONLY = (Kind.KAFKA_ACL_REVOKED, Kind.CERTIFICATES_REPLACED)
+"""Those that need TLS. Damage needs a connection without it, so one run never meets both."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,16 +96,36 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Return the classes of faults that this run meets."""
         return {fault.kind for fault in self.faults}
 
+    @property
+    def is_secured(self) -> bool:
+        """Tell whether govid connects to Kafka by TLS, with a password and the least ACLs."""
+        return Kind.KAFKA_DAMAGED not in self.kinds
+
 
 def plan(seed: int) -> Plan:
     """Return the plan of *seed*: four faults or more."""
     round_number, place = divmod(seed, SEEDS_IN_A_ROUND)
     deck = list(Kind)
     _dice(f"round {round_number}").shuffle(deck)
+    _separate(deck)
     dice = _dice(f"seed {seed}")
-    kinds = deck[place::SEEDS_IN_A_ROUND] + dice.choices(deck, k=dice.randint(0, 2))
+    others = [one for one in deck if one not in {Kind.KAFKA_DAMAGED, *SECURED_ONLY}]
+    kinds = deck[place::SEEDS_IN_A_ROUND] + dice.choices(others, k=dice.randint(0, 2))
     faults = sorted((_fault(kind, dice) for kind in kinds), key=lambda fault: fault.at)
     return Plan(seed=seed, faults=tuple(faults))
+
+
+def _separate(deck: list[Kind]) -> None:
+    """Let another seed meet the kinds that need TLS than the one that meets damage."""
+    seed = deck.index(Kind.KAFKA_DAMAGED) % SEEDS_IN_A_ROUND
+    fixed = {Kind.KAFKA_DAMAGED, *SECURED_ONLY}
+    for kind in SECURED_ONLY:
+        own = deck.index(kind)
+        if own % SEEDS_IN_A_ROUND == seed:
+            other = next(
+                n for n, one in enumerate(deck) if n % SEEDS_IN_A_ROUND != seed and one not in fixed
+            )
+            deck[own], deck[other] = deck[other], deck[own]
 
 
 def _fault(kind: Kind, dice: random.Random) -> Fault:

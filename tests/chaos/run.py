@@ -33,6 +33,7 @@ from tests.chaos.reader import ends_of
 from tests.chaos.replicas import Replica, running
 from tests.chaos.run_environment import (
     build_settings,
+    grant_least_acls,
     open_proxies,
     open_writers,
     prepare_database,
@@ -104,13 +105,14 @@ async def _play(
     pair: FailoverPair | None,
     laps: PhaseTimer,
 ) -> Report:
-    settings = build_settings(plan, shared_backends, database_url)
+    settings = build_settings(plan, shared_backends, database_url, folder)
+    await asyncio.to_thread(grant_least_acls, shared_backends.secured, settings)
     topics = [settings.wire_name(topic) for topic in Topic]
     moods = await prepare_database(plan, database_url)
     published_again: Mapping[tuple[str, int], int] = {}
     gaps: Sequence[Gap] = ()
     async with AsyncExitStack() as scene:
-        to_database, to_kafka = await open_proxies(scene, shared_backends, database_url)
+        to_database, to_kafka = await open_proxies(scene, shared_backends, settings)
         cast = FaultTargets(
             database_url=database_url,
             replicas=[
@@ -124,7 +126,8 @@ async def _play(
             ],
             to_database=to_database,
             to_kafka=to_kafka,
-            broker=shared_backends.broker,
+            secured=shared_backends.secured,
+            settings=settings,
             writers=await scene.enter_async_context(
                 open_writers(route_through(settings, to_database[-1]), plan.seed)
             ),

@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import msgspec
+from confluent_kafka.admin import ResourceType
 from sqlalchemy import make_url
 
 from govid.bus import BusSettings, SystemClock
 from govid.bus.delivery.wakeup import WakeupNotifier
 from govid.bus.events import Topic
+from govid.bus.kafka.permissions import inbox_group, required_topic_operations
 from govid.bus.runtime import Bus
+from govid.bus.settings import KafkaSecurity
+from tests.backends.kafka_secured import SecuredBroker, acl_entry
 from tests.chaos.consumers import SCHEMA, PlannedFailures, module
 from tests.chaos.plan import ACCOUNTS, HANDLERS, LEASE_SECONDS, REPLICAS, Plan
 from tests.chaos.proxy import Proxy
@@ -47,13 +52,27 @@ async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
     return moods
 
 
-def build_settings(plan: Plan, shared_backends: SharedBackends, database_url: str) -> BusSettings:
-    """Return settings of a bus past all proxies but Kafka's, under names of this run only."""
+def build_settings(
+    plan: Plan, shared_backends: SharedBackends, database_url: str, folder: Path
+) -> BusSettings:
+    """Return settings of a bus past all proxies but Kafka's, under names of this run only.
+
+    The bus connects to Kafka by TLS and a password, with the least ACLs; its authorities are in a
+    file of *folder*. In a run that damages records it connects in plaintext: by TLS a damaged
+    record never arrives.
+    """
+    secured = shared_backends.secured
+    authorities = folder / "authorities.crt"
+    authorities.write_bytes(secured.authority.file.read_bytes())
+    port, security = shared_backends.secured_port, secured.security(ca_file=authorities)
+    if not plan.is_secured:
+        port, security = shared_backends.kafka_port, KafkaSecurity()
     name = make_url(database_url).database or ""
     mark = f"{plan.seed}.{name[-6:]}"
     return BusSettings(
         database_url=database_url,
-        kafka_bootstrap_servers=f"127.0.0.1:{shared_backends.kafka_port}",
+        kafka_bootstrap_servers=f"127.0.0.1:{port}",
+        kafka_security=security,
         kafka_client_id=f"chaos.{mark}",
         topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
         pseudonym_key=b"a key for chaos, 32 bytes or more",
@@ -72,17 +91,31 @@ def route_through(settings: BusSettings, way: Proxy) -> BusSettings:
 
 
 async def open_proxies(
-    stack: AsyncExitStack, shared_backends: SharedBackends, database_url: str
+    stack: AsyncExitStack, shared_backends: SharedBackends, settings: BusSettings
 ) -> tuple[list[Proxy], Proxy]:
     """Open a way to the database for each replica and for the writers, and one to Kafka."""
-    database = make_url(database_url)
+    database = make_url(settings.database_url)
     to_database = [
         await stack.enter_async_context(Proxy(database.host or "", database.port or 5432))
         for _ in range(REPLICAS + 1)
     ]
-    host, _, port = shared_backends.broker.behind.partition(":")
-    return to_database, await stack.enter_async_context(
-        Proxy(host, int(port), shared_backends.kafka_port)
+    secured = shared_backends.secured
+    is_secured = settings.kafka_security.is_encrypted
+    address = secured.address if is_secured else secured.broker.behind
+    host, _, port = address.partition(":")
+    own_port = int(settings.kafka_bootstrap_servers.rpartition(":")[2])
+    return to_database, await stack.enter_async_context(Proxy(host, int(port), own_port))
+
+
+def grant_least_acls(secured: SecuredBroker, settings: BusSettings) -> None:
+    """Allow the user of *settings* what it needs on its topics and in its group, and no more."""
+    secured.grant(
+        *(
+            acl_entry(ResourceType.TOPIC, topic, operation.name)
+            for topic, operations in required_topic_operations(settings).items()
+            for operation in operations
+        ),
+        acl_entry(ResourceType.GROUP, inbox_group(settings), "READ"),
     )
 
 

@@ -7,15 +7,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from aiokafka import TopicPartition
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin import AclBinding, ResourceType
 
 from govid.bus import BusSettings, Database
 from govid.bus.events import Topic
@@ -24,7 +16,7 @@ from govid.bus.kafka.permissions import find_missing_permissions
 from govid.gateway.checks.kafka import check_kafka
 from govid.gateway.settings import load_from_environment
 from tests.backends import kafka_jars
-from tests.backends.kafka_secured import PASSWORD, USER, SecuredBroker, secured
+from tests.backends.kafka_secured import PASSWORD, USER, SecuredBroker, acl_entry, secured
 from tests.conftest import unavailable
 from tests.kafka.conftest import on
 from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
@@ -56,30 +48,12 @@ def binding(entry: str, prefix: str) -> AclBinding:
     """Return the ACL of a line of the file, for an installation with *prefix*."""
     resource, name, _, operation = entry.split()
     number = {"DescribeConfigs": "DESCRIBE_CONFIGS"}.get(operation, operation.upper())
-    return AclBinding(
-        ResourceType[resource.removeprefix("--").upper()],
-        f"{prefix}{name}",
-        ResourcePatternType.LITERAL,
-        f"User:{USER}",
-        "*",
-        AclOperation[number],
-        AclPermissionType.ALLOW,
-    )
+    kind = ResourceType[resource.removeprefix("--").upper()]
+    return acl_entry(kind, f"{prefix}{name}", number)
 
 
-def allow(admin: AdminClient, prefix: str, entries: list[str]) -> None:
-    for future in admin.create_acls([binding(one, prefix) for one in entries]).values():
-        future.result(timeout=10)
-
-
-def revoke(admin: AdminClient, prefix: str, entry: str) -> None:
-    one = binding(entry, prefix)
-    acl_filter = AclBindingFilter(
-        one.restype, one.name, one.resource_pattern_type, one.principal, one.host,
-        one.operation, one.permission_type,
-    )  # fmt: skip
-    for future in admin.delete_acls([acl_filter]).values():
-        assert len(future.result(timeout=10)) == 1
+def allow(broker: SecuredBroker, prefix: str, entries: list[str]) -> None:
+    broker.grant(*(binding(one, prefix) for one in entries))
 
 
 def named(entry: str, prefix: str) -> str:
@@ -91,8 +65,8 @@ def named(entry: str, prefix: str) -> str:
 async def test_the_file_is_enough_and_no_entry_can_be_missed(
     broker: SecuredBroker, settings: BusSettings
 ) -> None:
-    admin, prefix = broker.admin(), settings.kafka_prefix
-    allow(admin, prefix, ENTRIES)
+    prefix = settings.kafka_prefix
+    allow(broker, prefix, ENTRIES)
     clients = KafkaClientFactory.from_settings(settings)
     async with Database(settings) as database, KafkaFixture(settings, database).run() as replica:
         await replica.wait_until_healthy()
@@ -106,7 +80,7 @@ async def test_the_file_is_enough_and_no_entry_can_be_missed(
 
         await wait_until(is_complete)
         for entry in ENTRIES:
-            revoke(admin, prefix, entry)
+            broker.revoke(binding(entry, prefix))
             expected = [named(entry, prefix)]
 
             async def is_named(expected: list[str] = expected) -> bool:
@@ -115,7 +89,7 @@ async def test_the_file_is_enough_and_no_entry_can_be_missed(
                 ] == expected
 
             await wait_until(is_named)
-            allow(admin, prefix, [entry])
+            allow(broker, prefix, [entry])
             await wait_until(is_complete)
 
 
@@ -147,7 +121,7 @@ async def test_check_names_what_the_acls_do_not_allow(
 ) -> None:
     prefix = settings.kafka_prefix
     kept = [entry for entry in ENTRIES if "hmrc.death.notification --operation Read" not in entry]
-    allow(broker.admin(), prefix, kept)
+    allow(broker, prefix, kept)
     topic = f"{prefix}hmrc.death.notification"
     async with Database(settings) as database, KafkaFixture(settings, database).run() as replica:
         await replica.wait_until_healthy()
@@ -173,15 +147,15 @@ async def test_check_names_what_the_acls_do_not_allow(
 async def test_an_acl_that_was_revoked_needs_no_restart_once_it_is_back(
     broker: SecuredBroker, settings: BusSettings
 ) -> None:
-    admin, prefix = broker.admin(), settings.kafka_prefix
-    allow(admin, prefix, ENTRIES)
+    prefix = settings.kafka_prefix
+    allow(broker, prefix, ENTRIES)
     read = "--topic hmrc.death.notification --operation Read"
     write = "--topic identity.verification.request --operation Write"
     settings = msgspec.structs.replace(settings, topic_check_seconds=1)
     async with Database(settings) as database, KafkaFixture(settings, database).run() as replica:
         await replica.wait_until_healthy()
         for entry in (read, write):
-            revoke(admin, prefix, entry)
+            broker.revoke(binding(entry, prefix))
         await replica.emit(a_request(uuid4()))
         await publish_unreadable_notice(broker, replica)
 
@@ -190,7 +164,7 @@ async def test_an_acl_that_was_revoked_needs_no_restart_once_it_is_back(
         # Nothing was lost, no attempt was spent, and nothing is parked: it waits for the ACLs.
         assert await replica.count("parked") == 0
         assert await replica.count("dead") == 0
-        allow(admin, prefix, [read, write])
+        allow(broker, prefix, [read, write])
         await replica.wait_until_drained()
         await wait_until(lambda: has_dead_letter(broker, replica))
         await wait_until(lambda: replica.holds("inbound_fault", 0))
