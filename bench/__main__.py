@@ -2,7 +2,7 @@
 
     python -m bench                     everything, as published: about ten minutes
     python -m bench --only kafka        one part: resources, profile, registration, logins,
-                                        timing, emit, handlers, kafka, idle, paced,
+                                        timing, emit, handlers, kafka, kafka-tls, idle, paced,
                                         isolation, departments, exports
     python -m bench --rounds 1 --seconds 2      a quick look; its figures count for nothing
 
@@ -41,7 +41,17 @@ def main() -> None:
         action="append",
         choices=(
             *("resources", "profile", "registration", "logins", "timing"),
-            *("emit", "handlers", "kafka", "idle", "paced", "isolation", "departments", "exports"),
+            *(
+                "emit",
+                "handlers",
+                "kafka",
+                "kafka-tls",
+                "idle",
+                "paced",
+                "isolation",
+                "departments",
+                "exports",
+            ),
         ),
     )
     parser.add_argument("--rounds", type=int, default=5)
@@ -57,6 +67,7 @@ def main() -> None:
         "emit": lambda _: emits.measure(rounds=rounds, seconds=seconds),
         "handlers": lambda _: handlers.measure(rounds=rounds, seconds=seconds),
         "kafka": lambda _: drains.measure(rounds=rounds, seconds=seconds),
+        "kafka-tls": lambda _: drains.measure_tls(rounds=rounds, seconds=seconds),
         "idle": lambda _: latencies.measure_idle(rounds=rounds, seconds=seconds),
         "paced": lambda _: latencies.measure_paced(rounds=rounds, seconds=seconds),
         "isolation": lambda _: isolation.measure(rounds=rounds),

@@ -42,6 +42,7 @@ TARGETS = (
     Target("through handlers, events/s: govid / bare INSERTs", "handlers.to_bare", ">=", 0.5),
     Target("to Kafka, events/s", "kafka.events_per_second", ">=", 10_000),
     Target("to Kafka, events/s: govid / aiokafka", "kafka.to_aiokafka", ">=", 0.25),
+    Target("to Kafka, events/s: TLS and SCRAM / plaintext", "kafka-tls.to_plaintext", ">=", 0.85),
     Target("idle, commit to consumer, p50 ms", "idle.p50_ms", "<=", 10),
     Target("at 200 events/s, commit to ack, p99 ms", "paced.p99_ms", "<=", 40),
     Target("latency: beside a parked key with 100,000 behind / free", "isolation.ratio", "<=", 1.1),

@@ -8,6 +8,7 @@ from itertools import count
 from time import monotonic
 from typing import Any, TypeVar
 
+import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +20,7 @@ from govid.bus.storage.retention import DAYS_AHEAD, RetentionWorker
 from govid.gateway.migrations import upgrade
 from tests.backends import cluster
 from tests.backends.kafka import Unavailable
+from tests.backends.kafka_secured import SecuredBroker
 
 CONTEXT = OperationContext(correlation_id="bench")
 SETTLE_SECONDS = 60
@@ -40,12 +42,17 @@ class BenchBackends:
         upgrade(url)
         run(_age(self._settings(url, "template")))
 
-    def settings(self) -> BusSettings:
-        """Return the settings of a hub on a new database."""
+    def settings(self, secured: SecuredBroker | None = None) -> BusSettings:
+        """Return the settings of a hub on a new database, which connects to *secured* by TLS."""
         name = next(self._names)
         statement = f'CREATE DATABASE "{name}" TEMPLATE template'
         asyncio.run(cluster.execute(self._postgres, statement))
-        return self._settings(self._postgres.rpartition("/")[0] + f"/{name}", name)
+        settings = self._settings(self._postgres.rpartition("/")[0] + f"/{name}", name)
+        if secured is None:
+            return settings
+        return msgspec.structs.replace(
+            settings, kafka_bootstrap_servers=secured.address, kafka_security=secured.security()
+        )
 
     def _settings(self, url: str, mark: str) -> BusSettings:
         return BusSettings(

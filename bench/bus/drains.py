@@ -1,5 +1,7 @@
 """How fast a backlog leaves for Kafka, acknowledged by all replicas, beside aiokafka alone."""
 
+import tempfile
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -7,6 +9,9 @@ from bench.bus import kafka_baseline
 from bench.bus.bus_under_test import BenchBackends, BusUnderTest, bench_backends, run
 from bench.bus.ledger import Ledger, fetch, settled
 from govid.bus.events import Topic
+from tests.backends import cluster, kafka_jars
+from tests.backends.kafka import Unavailable
+from tests.backends.kafka_secured import SecuredBroker, secured
 
 EVENTS_PER_SECOND = 10_000
 """How many events stand for one second of a round."""
@@ -47,9 +52,39 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
     }
 
 
-def _drain(servers: BenchBackends, events: int) -> tuple[float, str]:
+def measure_tls(*, rounds: int, seconds: int) -> dict[str, Any]:
+    """Drain to one broker in plaintext, and by TLS with a password, in turn; return the medians."""
+    if why_not := kafka_jars.missing():
+        raise Unavailable(why_not)
+    events = EVENTS_PER_SECOND * seconds
+    plain, encrypted = [], []
+    with (
+        tempfile.TemporaryDirectory(prefix="govid-bench-") as folder,
+        secured(Path(folder)) as broker,
+        cluster.server() as postgres,
+    ):
+        servers = BenchBackends(postgres, broker.admin_address)
+        _drain(servers, EVENTS_PER_SECOND)
+        for _ in range(rounds):
+            plain.append(_drain(servers, events)[0])
+            encrypted.append(_drain(servers, events, broker)[0])
+    return {
+        "plaintext_per_second": round(median(plain), 1),
+        "tls_per_second": round(median(encrypted), 1),
+        "to_plaintext": round(median(encrypted) / median(plain), 3),
+        "each_round": [
+            [round(rate) for rate in each] for each in zip(plain, encrypted, strict=True)
+        ],
+        "events": events,
+        "rounds": rounds,
+    }
+
+
+def _drain(
+    servers: BenchBackends, events: int, broker: SecuredBroker | None = None
+) -> tuple[float, str]:
     """Return events/s, and the topic that they are in."""
-    hub = BusUnderTest(servers.settings())
+    hub = BusUnderTest(servers.settings(broker))
     ledger = Ledger(ACCOUNTS)
     rate = run(_drained(hub, ledger, events))
     topic = hub.settings.wire_name(Topic.VERIFICATION_REQUEST)
