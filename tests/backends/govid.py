@@ -20,6 +20,8 @@ BASE = {
     "GOVID_ALLOWED_HOSTS": "127.0.0.1",
     "GOVID_LOG_FORMAT": "json",
     "GOVID_SIMULATE_DEATH_EVENT": "false",
+    # No load balancer has to learn that a server of a test stops.
+    "GOVID_DRAIN_SECONDS": "0",
     # Crowds register here, and all of them from one address.
     "GOVID_REGISTRATIONS_PER_HOUR": "0",
     # Each person here does in minutes what others do in months.
@@ -55,6 +57,7 @@ class Govid(Server):
         kafka: str,
         core: int | None = None,
         extra: Mapping[str, str] | None = None,
+        workers: int = 1,
     ) -> None:
         """Describe a server on the backends; its log, and its working directory, is *folder*."""
         port = free_port()
@@ -68,7 +71,7 @@ class Govid(Server):
             **(extra or {}),
         }
         super().__init__(
-            pinned(core, sys.executable, "-m", "govid", "serve"),
+            pinned(core, sys.executable, "-m", "govid", "serve", f"--workers={workers}"),
             log=self.log,
             environment=environment,
             ready=f"{self.url}/health/ready",

@@ -111,6 +111,28 @@ class Server:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Return the id of the process.
+
+        Raises:
+            RuntimeError: it was never started.
+        """
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
+
+    def wait_for_end(self, seconds: float) -> int:
+        """Wait until it has ended by itself; return its exit code.
+
+        Raises:
+            RuntimeError: it was never started.
+            subprocess.TimeoutExpired: it still runs.
+        """
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.wait(seconds)
+
     def stop(self) -> None:
         """Ask it to stop, and kill it only if it does not."""
         if self._process is None or self._process.poll() is not None:
@@ -123,8 +145,6 @@ class Server:
 
     def resident_mb(self) -> float:
         """Return the resident memory of the process and its children, in MB of 10^6 bytes."""
-        if self._process is None:
-            raise RuntimeError("the server does not run")
-        parent = psutil.Process(self._process.pid)
+        parent = psutil.Process(self.pid)
         family = [parent, *parent.children(recursive=True)]
         return sum(each.memory_info().rss for each in family) / 1e6

@@ -84,6 +84,7 @@ def create_app(settings: Settings) -> EdgeMiddleware:
         proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         uses_https=settings.public_url.startswith("https:"),
+        drain=components.drain,
     )
 
 

@@ -17,6 +17,7 @@ from govid.bus.upstream import UpstreamMetrics
 from govid.gateway.dev.simulator_control import SimulatorControl
 from govid.gateway.endpoints.health import HealthProbe
 from govid.gateway.http.authentication import AuthenticationGuard
+from govid.gateway.http.draining import ConnectionDrain
 from govid.gateway.http.request_info import get_request_info
 from govid.gateway.settings import Settings
 
@@ -32,6 +33,7 @@ class Components(msgspec.Struct, frozen=True, kw_only=True):
     identity_services: identity.Identity
     authentication_guard: AuthenticationGuard
     health: HealthProbe
+    drain: ConnectionDrain
     simulators: Mapping[str, SimulatorControl]
     """The simulated departments of this process, by name."""
 
@@ -73,6 +75,8 @@ def assemble_components(settings: Settings, clock: Clock | None = None) -> Compo
         registry=registry,
     )
     upstream_metrics = UpstreamMetrics(registry)
+    # `govid dev` has no load balancer, and ends at once.
+    drain = ConnectionDrain(0 if settings.demonstration else settings.drain_seconds)
     simulators: dict[str, SimulatorControl] = {}
     modules = (
         identity_services.module,
@@ -114,11 +118,13 @@ def assemble_components(settings: Settings, clock: Clock | None = None) -> Compo
             bus.health,
             clock,
             is_handling_events=lambda: bus.dispatcher_health.is_ready,
+            is_draining=lambda: drain.is_draining,
             reports_durability=settings.allow_unsafe_database,
             departments={
                 name: state for module in modules for name, state in module.states.items()
             },
         ),
+        drain=drain,
         simulators=simulators,
     )
 

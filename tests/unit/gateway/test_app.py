@@ -1,6 +1,7 @@
 """The order in which the application stops."""
 
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from govid.bus import Module
 from govid.gateway import app
+from govid.gateway.settings import load_from_environment
 
 
 @pytest.fixture
@@ -36,3 +38,20 @@ async def test_what_is_under_way_ends_before_the_database_is_closed(
     async with app._run_components(components):
         done.append("serving")
     assert done == ["bus starts", "serving", "drained", "bus stops", "stopped"]
+
+
+@pytest.mark.parametrize(("demonstration", "seconds"), [(True, 0), (False, 20)])
+def test_only_a_server_of_production_drains(
+    tmp_path: Path, demonstration: bool, seconds: float
+) -> None:
+    settings = load_from_environment(
+        {
+            "GOVID_DATABASE_URL": "postgresql://x@127.0.0.1:1/none",
+            "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_DATA_DIR": tmp_path,
+            "GOVID_DRAIN_SECONDS": 20,
+        },
+        demonstration=demonstration,
+        env_file=None,
+    )
+    assert app.create_app(settings).drain.seconds == seconds

@@ -50,6 +50,7 @@ class HealthProbe:
         *,
         departments: Mapping[str, Callable[[], str]],
         is_handling_events: Callable[[], bool] = lambda: True,
+        is_draining: Callable[[], bool] = lambda: False,
         reports_durability: bool = False,
     ) -> None:
         """Probe *database*; *departments* and *bus_states* return the states of the others."""
@@ -59,6 +60,7 @@ class HealthProbe:
         self._departments = departments
         self.is_handling_events = is_handling_events
         """Returns whether events are being handled, short interruptions ignored."""
+        self._is_draining = is_draining
         self._reports_durability = reports_durability
         self._durability = "ok"
         self._schema = SchemaCheck()
@@ -78,6 +80,19 @@ class HealthProbe:
             timestamp=self._clock.now(),
             dependencies=states,
         )
+
+    async def check_readiness(self) -> tuple[HealthView, bool]:
+        """Return the state of all dependencies, and whether this process is ready for requests.
+
+        A process that is about to stop has the additional state `server: draining`.
+        """
+        view = await self.check()
+        states = view.dependencies
+        if self._is_draining():
+            drained = {**states, "server": "draining"}
+            return msgspec.structs.replace(view, status="degraded", dependencies=drained), False
+        serves = states["database"] == "ok" and states.get("dispatcher") in {"ok", "failing"}
+        return view, serves and self.is_handling_events()
 
     async def _probe_cached(self) -> str:
         """Return the state of the database. Callers share a cached result, so none can flood it."""
@@ -129,12 +144,12 @@ async def health(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     responses={503: _UNAVAILABLE_RESPONSE},
 )
 async def ready(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
-    """Return 200 if the database answers, is migrated, and events are being handled."""
-    view = await probe.check()
-    states = view.dependencies
-    serves = states["database"] == "ok" and states.get("dispatcher") in {"ok", "failing"}
-    serves = serves and probe.is_handling_events()
-    return Response(view, status_code=200 if serves else 503)
+    """Return 200 if the database answers, is migrated, and events are being handled.
+
+    Return 503 also while the process is about to stop.
+    """
+    view, is_ready = await probe.check_readiness()
+    return Response(view, status_code=200 if is_ready else 503)
 
 
 @get(

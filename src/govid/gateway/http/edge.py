@@ -19,6 +19,7 @@ from govid.bus import Clock, InvalidRequest
 from govid.bus.events import AccessDecided, RequestFinished, RequestReceived
 from govid.gateway.http.connection_limits import ConnectionLimits
 from govid.gateway.http.cors import CorsPolicy
+from govid.gateway.http.draining import ConnectionDrain
 from govid.gateway.http.hosts import PROBE_PATHS, AllowedHosts, TrustedProxies
 from govid.gateway.http.limits import (
     ClientDisconnected,
@@ -95,6 +96,7 @@ class EdgeMiddleware:
         proxies: Sequence[str] = (),
         cors_origins: Sequence[str] = (),
         uses_https: bool = False,
+        drain: ConnectionDrain | None = None,
     ) -> None:
         """Serve *app*.
 
@@ -113,6 +115,8 @@ class EdgeMiddleware:
         self._hosts = AllowedHosts(hosts, probe_paths)
         self._proxies = TrustedProxies(proxies)
         self._cors = CorsPolicy(cors_origins)
+        self.drain = drain or ConnectionDrain()
+        """Whether this process is about to stop; the server begins it."""
         self._headers = [*_SECURITY, _HSTS] if uses_https else _SECURITY
         self.default_headers = (*self._headers, *_DEFAULTS.items())
         """Headers of answers that `LimitedHttpProtocol` writes itself, without a request."""
@@ -126,7 +130,7 @@ class EdgeMiddleware:
         if self._proxies:
             info.client_ip = self._proxies.find_client_address(info.client_ip, scope["headers"])
         self._publish_received(info)
-        sender = _ResponseSender(info, send, self._headers, self._cors)
+        sender = _ResponseSender(info, send, self._headers, self._cors, self.drain)
         try:
             await self._serve(info, scope, receive, sender)
         except ClientDisconnected:
@@ -232,15 +236,21 @@ class EdgeMiddleware:
 class _ResponseSender:
     """Sends one answer with the headers that every answer has."""
 
-    __slots__ = ("_cors", "_headers", "_info", "_send")
+    __slots__ = ("_cors", "_drain", "_headers", "_info", "_send")
 
     def __init__(
-        self, info: RequestInfo, send: Any, headers: list[Header], cors: CorsPolicy
+        self,
+        info: RequestInfo,
+        send: Any,
+        headers: list[Header],
+        cors: CorsPolicy,
+        drain: ConnectionDrain,
     ) -> None:
         self._info = info
         self._send = send
         self._headers = headers
         self._cors = cors
+        self._drain = drain
 
     async def send(self, message: Any) -> None:
         """Send *message* with the common headers; the body of an answer to HEAD is dropped."""
@@ -278,6 +288,8 @@ class _ResponseSender:
         complete += self._headers
         complete += [(name, value) for name, value in _DEFAULTS.items() if name not in names]
         complete += self._cors.response_headers(info)
+        if self._drain.is_draining and b"connection" not in names:
+            complete.append((b"connection", b"close"))
         elapsed_ms = (perf_counter() - info.started) * 1000
         complete.append((b"x-correlation-id", info.correlation_id.encode()))
         complete.append((b"x-process-time-ms", b"%.2f" % elapsed_ms))

@@ -81,6 +81,13 @@ class ServerVariables(BaseModel):
         doc="Connections per IPv4 address or IPv6 /64; trusted proxies are exempt",
         ge=1,
     )
+    drain_seconds: float = setting_field(
+        5,
+        "GOVID_DRAIN_SECONDS",
+        doc="Seconds before a stop in which `govid serve` reports not ready, but still answers",
+        ge=0,
+        le=600,
+    )
     cors_origins: TextList = setting_field(
         (),
         "GOVID_CORS_ORIGINS",

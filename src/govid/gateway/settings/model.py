@@ -50,6 +50,7 @@ class Settings(RedactedStruct, frozen=True, kw_only=True):
     metrics_token: bytes | None = None
     max_connections: int
     max_connections_per_network: int
+    drain_seconds: float
     cors_origins: tuple[str, ...]
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     log_format: Literal["auto", "json", "console"]

@@ -1,11 +1,12 @@
 """`govid serve`: runs the server under the safety rules of production."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 import click
 import rich_click
-from uvicorn.supervisors import Multiprocess
 
 from govid.gateway.app import create_app
 from govid.gateway.cli.check import collect_findings
@@ -19,10 +20,14 @@ from govid.gateway.cli.serving.listening import (
     stop_on_hangup,
     stop_on_signals,
 )
-from govid.gateway.cli.serving.uvicorn_server import build_server_config, run_server
+from govid.gateway.cli.serving.uvicorn_server import (
+    GracefulServer,
+    build_server_config,
+    run_server,
+)
+from govid.gateway.cli.serving.workers import WorkerSupervisor
 from govid.gateway.cli.target import Installation, connect_to_database, load_settings
 from govid.gateway.cli.topics import accept_ahead_at_start
-from govid.gateway.http.edge import EdgeMiddleware
 from govid.gateway.settings import Settings, load_from_environment
 
 
@@ -43,7 +48,8 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     prevent the start.
     """
     stop_on_signals()
-    settings = load_settings(address_settings(host, port))
+    overrides = address_settings(host, port)
+    settings = load_settings(overrides)
     if accept_kafka_ahead:
         asyncio.run(accept_ahead_at_start())
     found = asyncio.run(collect_findings(settings))
@@ -65,13 +71,10 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     with open_listener(settings.host, settings.port) as listener:
         address = format_listener_url(listener)
         if workers == 1:
-            run_server(create_app(settings), listener, lambda: print_note(f"Ready on {address}"))
+            app = create_app(settings)
+            run_server(app, listener, lambda: print_note(f"Ready on {address}"), app.drain)
             return
-        config = build_server_config(
-            "govid.gateway.cli.serving.serve:application", workers=workers, factory=True
-        )
-        supervisor = Multiprocess(config, sockets=[listener])
-        # Uvicorn restarts its workers on SIGHUP; a closed terminal must end them instead.
+        supervisor = WorkerSupervisor(partial(_build_worker, overrides), workers, listener)
         stop_on_hangup()
         print_note(f"Starting {workers} workers on {address}")
         supervisor.run()
@@ -95,7 +98,10 @@ async def _raise_outage(settings: Settings) -> None:
             return
 
 
-def application() -> EdgeMiddleware:
-    """Build the application in a worker process, which reads the settings again."""
+def _build_worker(overrides: Mapping[str, object]) -> GracefulServer:
+    """Build the server of a worker process, which reads the settings again."""
     stop_on_hangup()
-    return create_app(load_from_environment())
+    app = create_app(load_from_environment(overrides))
+    return GracefulServer(
+        build_server_config(app), lambda: None, app.drain, ends_on_second_signal=False
+    )

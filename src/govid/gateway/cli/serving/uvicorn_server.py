@@ -1,9 +1,17 @@
-"""Runs an application under uvicorn in this process: for `dev`, `serve` and `simulators`."""
+"""Runs an application under uvicorn in this process: for `dev`, `serve` and `simulators`.
 
+A first SIGTERM or Ctrl-C stops the server in this order: the process reports that it is not ready
+(`ConnectionDrain`), the listener closes, running requests finish, the application stops. A second
+one ends it without waiting for clients.
+"""
+
+import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from copy import copy
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -12,36 +20,82 @@ from uvicorn.lifespan.on import LifespanOn
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.serving.listening import BACKLOG
 from govid.gateway.cli.target import explain_database_error
+from govid.gateway.http.draining import ConnectionDrain
 from govid.gateway.http.protocol import LimitedHttpProtocol
 from govid.identity import UnreadableKey
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 10
-"""How long running requests may take once the server is stopped."""
+"""How long running requests may take once the listener is closed."""
+TICK_SECONDS = 0.1
 
 
-class NotifyingServer(uvicorn.Server):
-    """A uvicorn server that calls back when it is ready."""
+class GracefulServer(uvicorn.Server):
+    """A uvicorn server that calls back when it is ready, and drains before it stops."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        """Call *ready* once the application has started and connections are accepted."""
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        drain: ConnectionDrain | None = None,
+        *,
+        ends_on_second_signal: bool = True,
+    ) -> None:
+        """Call *ready* once the application has started and connections are accepted.
+
+        With *ends_on_second_signal* a second SIGTERM ends the server as a second Ctrl-C does.
+        """
         super().__init__(config)
         self._ready = ready
+        self._drain = drain or ConnectionDrain()
+        self._ends_on_second_signal = ends_on_second_signal
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, listen, and call back."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
             self._ready()
 
+    async def main_loop(self) -> None:
+        """Serve until a signal arrives, then drain."""
+        await super().main_loop()
+        if self._drain.seconds and not self.force_exit:
+            log.info("server.draining")
+        await self._drain.run(self._wait_for_tick)
 
-def build_server_config(
-    application: Any, *, workers: int = 1, factory: bool = False
-) -> uvicorn.Config:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop the server; end it at once if it is stopping already."""
+        if self.should_exit and self._ends_on_second_signal:
+            self.end_at_once()
+        super().handle_exit(sig, frame)
+        if self.force_exit:
+            self.end_at_once()
+
+    def end_at_once(self) -> None:
+        """End the server without a drain, and without waiting for requests. For signal handlers."""
+        self.should_exit = self.force_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._abort_connections)
+
+    def _abort_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    async def _wait_for_tick(self, seconds: float) -> bool:
+        """Wait at most *seconds*, and do what uvicorn does meanwhile; false if the drain ends."""
+        await asyncio.sleep(min(seconds, TICK_SECONDS))
+        # At 0 the `Date` header is set anew.
+        await self.on_tick(0)
+        return not self.force_exit
+
+
+def build_server_config(application: Any) -> uvicorn.Config:
     """Return uvicorn's configuration. `EdgeMiddleware` itself logs and reads proxy headers."""
     return uvicorn.Config(
         application,
-        factory=factory,
-        workers=workers,
         loop="uvloop",
         http=LimitedHttpProtocol,
         ws="none",
@@ -56,8 +110,13 @@ def build_server_config(
     )
 
 
-def run_server(application: Any, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until a signal ends the server.
+def run_server(
+    application: Any,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    drain: ConnectionDrain | None = None,
+) -> None:
+    """Serve until a signal ends the server, with *drain* before that.
 
     Raises:
         CommandError: the application did not start; the message gives the reason.
@@ -66,7 +125,7 @@ def run_server(application: Any, listener: socket.socket, ready: Callable[[], No
     config = build_server_config(application)
     config.load()
     config.lifespan_class = partial(_WatchedLifespan, errors)
-    server = NotifyingServer(config, ready)
+    server = GracefulServer(config, ready, drain)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

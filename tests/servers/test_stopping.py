@@ -1,0 +1,128 @@
+"""Stopping `govid serve` by a signal: the drain, requests under way, and the second signal."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from govid.gateway.migrations import upgrade
+from tests.backends import cluster
+from tests.backends.govid import Govid
+from tests.servers.signals import fetch, wait_until_draining, wait_until_refused
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+BODY = b'{"email": "ada@example.com", "password": "a password of hers"}'
+AT_ONCE_SECONDS = 15
+"""The bus stops in at most 10 s."""
+
+StartServer = Callable[..., Govid]
+
+
+@pytest.fixture(scope="module")
+def database_url() -> Iterator[str]:
+    with cluster.server() as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def start(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
+    """Return a function that starts a server, which is stopped at the end."""
+    servers: list[Govid] = []
+
+    def start(workers: int = 1, **settings: str) -> Govid:
+        server = Govid(
+            tmp_path,
+            database_url=database_url,
+            kafka="127.0.0.1:1",
+            extra=settings,
+            workers=workers,
+        )
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_readiness_says_no_first_while_other_requests_are_answered(
+    start: StartServer, workers: int
+) -> None:
+    server = start(workers, GOVID_DRAIN_SECONDS="4")
+    before = await fetch(f"{server.url}/api/auth/profile")
+    server.signal(signal.SIGTERM)
+    refusal = await wait_until_draining(server)
+    draining_at = time.monotonic()
+    during = [await fetch(f"{server.url}{path}") for path in ("/health", "/api/auth/profile")]
+    await wait_until_refused(server)
+    drained_seconds = time.monotonic() - draining_at
+
+    assert (refusal.status_code, refusal.json()["dependencies"]["server"]) == (503, "draining")
+    assert [one.status_code for one in during] == [200, 401]
+    assert "server" not in during[0].json()["dependencies"]
+    assert ("connection" in before.headers, during[1].headers["connection"]) == (False, "close")
+    assert 2 < drained_seconds < 8
+    assert server.wait_for_end(AT_ONCE_SECONDS) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
+async def test_a_request_under_way_is_answered_after_the_listener_has_closed(
+    start: StartServer, workers: int, number: signal.Signals
+) -> None:
+    server = start(workers, GOVID_DRAIN_SECONDS="1")
+    address = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = (
+        f"POST /api/auth/login HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    )
+    writer.write(head.encode() + BODY[:10])
+    await writer.drain()
+    server.signal(number)
+    await wait_until_draining(server)
+    await wait_until_refused(server)
+    writer.write(BODY[10:])
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert server.wait_for_end(AT_ONCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("workers", "number"), [(1, signal.SIGTERM), (1, signal.SIGINT), (2, signal.SIGTERM)]
+)
+async def test_a_second_signal_ends_the_drain_and_requests(
+    start: StartServer, workers: int, number: signal.Signals
+) -> None:
+    server = start(workers, GOVID_DRAIN_SECONDS="300")
+    address = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90\r\n\r\n")
+    await writer.drain()
+    server.signal(signal.SIGTERM)
+    await wait_until_draining(server)
+    server.signal(number)
+    assert await asyncio.to_thread(server.wait_for_end, AT_ONCE_SECONDS) == 0
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_without_a_drain_the_listener_closes_at_once(start: StartServer) -> None:
+    server = start(GOVID_DRAIN_SECONDS="0")
+    asked_at = time.monotonic()
+    server.signal(signal.SIGTERM)
+    await wait_until_refused(server)
+    assert time.monotonic() - asked_at < 2
+    assert server.wait_for_end(AT_ONCE_SECONDS) == 0
+    assert "server.draining" not in server.log.read_text()
