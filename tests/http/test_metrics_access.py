@@ -1,10 +1,12 @@
 """E1: access to the metrics of a server in production."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from govid.gateway.schema_version import head_revision
 from govid.gateway.settings import Settings
 from tests.backends.ports import free_port
 from tests.http.client import Client
@@ -93,7 +95,9 @@ class TestManagementPort:
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert 'govid_http_requests_total{method="GET",route="/health/live"' in answer.text
 
-    @pytest.mark.parametrize("path", ["/", "/health", "/api/auth/profile", "/metrics/"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/docs", "/health/", "/health/details", "/api/auth/profile", "/metrics/"]
+    )
     @pytest.mark.usefixtures("client")
     async def test_e1_nothing_else_is_there(self, port: int, path: str) -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as scraper:
@@ -101,11 +105,49 @@ class TestManagementPort:
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
 
+    @pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready", "/health/live"])
     @pytest.mark.usefixtures("client")
-    async def test_e1_it_takes_get_only(self, port: int) -> None:
+    async def test_e1_it_takes_get_only(self, port: int, path: str) -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as scraper:
-            assert (await scraper.post("/metrics")).status_code == 405
-            assert (await scraper.head("/metrics")).status_code == 200
+            assert (await scraper.post(path)).status_code == 405
+            assert (await scraper.head(path)).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/health/live", "/health/startup", "/health/ready"])
+    async def test_health_is_that_of_the_port_of_clients(
+        self, client: Client, port: int, path: str
+    ) -> None:
+        public = await client.get(path)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as prober:
+            answer = await prober.get(path, headers={"Host": "10.1.2.3:9000"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert {**answer.json(), "timestamp": ""} == {**public.json(), "timestamp": ""}
+
+    async def test_health_details_are_on_the_management_port_only(
+        self, client: Client, port: int, settings: Settings
+    ) -> None:
+        public = await client.get("/health")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as prober:
+            answer = await prober.get("/health", headers={"Host": "10.1.2.3:9000"})
+        view = answer.json()
+        assert set(public.json()) == {"status", "service", "timestamp", "dependencies"}
+        assert set(view) == {*public.json(), "version", "database", "bus"}
+        assert view["dependencies"] == public.json()["dependencies"]
+        url = urlsplit(settings.bus.database_url)
+        assert view["database"] == {
+            "role": url.username,
+            "mode": "primary",
+            "server_version": view["database"]["server_version"],
+            "schema": head_revision(),
+            "expected_schema": head_revision(),
+        }
+        bus = view["bus"]
+        assert bus["relay"] in {"connecting", "down"}
+        assert bus["topics"]["hmrc.death.notification"] == "unchecked"
+        assert bus["leases"]["kafka.relay"] >= 0
+        assert (bus["inbox_partitions"], bus["inbox_lag"]) == ({}, {})
+        assert 0 <= bus["retention_age_seconds"] < 60
+        assert "127.0.0.1" not in answer.text
+        assert str(url.port) not in answer.text
 
     async def test_e1_the_port_of_clients_has_nothing(self, client: Client) -> None:
         await _is_like_nothing(client, {**OURS, "Authorization": f"Bearer {TOKEN}"})

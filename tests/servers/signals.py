@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,6 +12,13 @@ import httpx
 from tests.backends.govid import Govid
 
 PATIENCE_SECONDS = 60
+
+
+class StartServer(Protocol):
+    """Starts `govid serve` on a database of the test, without a Kafka."""
+
+    def __call__(self, workers: int = 1, **settings: str) -> Govid:
+        """Return the server, once it is ready."""
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -3,53 +3,17 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from govid.gateway.migrations import upgrade
-from tests.backends import cluster
-from tests.backends.govid import Govid
-from tests.servers.signals import fetch, wait_until_draining, wait_until_refused
+from tests.servers.signals import StartServer, fetch, wait_until_draining, wait_until_refused
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 BODY = b'{"email": "ada@example.com", "password": "a password of hers"}'
 AT_ONCE_SECONDS = 15
 """The bus stops in at most 10 s."""
-
-StartServer = Callable[..., Govid]
-
-
-@pytest.fixture(scope="module")
-def database_url() -> Iterator[str]:
-    with cluster.server() as url:
-        upgrade(url)
-        yield url
-
-
-@pytest.fixture
-def start(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
-    """Return a function that starts a server, which is stopped at the end."""
-    servers: list[Govid] = []
-
-    def start(workers: int = 1, **settings: str) -> Govid:
-        server = Govid(
-            tmp_path,
-            database_url=database_url,
-            kafka="127.0.0.1:1",
-            extra=settings,
-            workers=workers,
-        )
-        servers.append(server)
-        server.start()
-        return server
-
-    yield start
-    for server in servers:
-        server.kill()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

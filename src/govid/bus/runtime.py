@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from govid.bus.delivery.dispatcher import Dispatcher
@@ -33,6 +34,22 @@ log = logging.getLogger(__name__)
 WORKERS_SECONDS = 5.5
 """How long handlers, relay and inbox may take to stop and to clean up."""
 LEASES_SECONDS = 2.5
+
+
+class BusDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What operators see of the bus of one process: states and names, no addresses."""
+
+    relay: str
+    """State of the relay's connection to Kafka: "ok", "connecting" or "down"."""
+    topics: Mapping[str, str]
+    inbox_partitions: Mapping[str, str]
+    """State of each partition that this process reads (`topic/0`): "ok", "failing", "stopped"."""
+    inbox_lag: Mapping[str, int]
+    """Number of unread records of each of them."""
+    leases: Mapping[str, int]
+    """Number of buckets that this process holds, by subscriber."""
+    retention_age_seconds: float
+    """The seconds since the last round of retention without an error."""
 
 
 class Bus:
@@ -179,6 +196,23 @@ class Bus:
             "inbox": self._kafka_service.inbox.health_state(),
         }
 
+    def describe(self) -> BusDetails:
+        """Return the details behind `health`."""
+        kafka, leases = self._kafka, self._leases
+        lag = {} if kafka is None else kafka.inbox.lag
+        failing = {} if kafka is None else kafka.inbox.failing_partitions
+        return BusDetails(
+            relay=KafkaState.CONNECTING if kafka is None else kafka.relay_state,
+            topics={} if kafka is None else kafka.topics.states,
+            inbox_partitions={
+                f"{topic}/{partition}": _PARTITION_STATES[failing.get((topic, partition))]
+                for topic, partition in sorted({*lag, *failing})
+            },
+            inbox_lag={f"{topic}/{partition}": lag[topic, partition] for topic, partition in lag},
+            leases={} if leases is None else leases.bucket_counts,
+            retention_age_seconds=round(self._retention.age_seconds, 1),
+        )
+
     def _dispatcher_state(self) -> str:
         if self._leases is None or not self._leases.is_healthy:
             return "down"
@@ -219,6 +253,9 @@ class Bus:
 
     def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(supervise_worker(name, work), name=f"bus {name}"))
+
+
+_PARTITION_STATES = {None: "ok", 0: "failing", 1: "stopped"}
 
 
 async def _await_tasks(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:

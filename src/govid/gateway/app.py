@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> EdgeMiddleware:
         openapi_config=openapi.build_openapi_config(),
         lifespan=[
             lambda _: _run_components(components),
-            lambda _: _serve_management_port(settings, scrape),
+            lambda _: _serve_management_port(settings, scrape, components.health),
             lambda _: _short_gc_pauses(pauses),
         ],
         on_startup=[openapi.prepare_document],
@@ -135,14 +135,14 @@ def _module_routes(components: Components) -> list[Any]:
 
 @asynccontextmanager
 async def _serve_management_port(
-    settings: Settings, scrape: metrics.MetricsScrape
+    settings: Settings, scrape: metrics.MetricsScrape, probe: health.HealthProbe
 ) -> AsyncIterator[None]:
     """Serve the management port while the block runs, if one is configured."""
     if settings.management_port is None:
         yield
         return
     async with management.serve_management_port(
-        settings.management_host, settings.management_port, scrape
+        settings.management_host, settings.management_port, scrape, probe
     ):
         yield
 

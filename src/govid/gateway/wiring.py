@@ -119,6 +119,7 @@ def assemble_components(settings: Settings, clock: Clock | None = None) -> Compo
             clock,
             is_handling_events=lambda: bus.dispatcher_health.is_ready,
             is_draining=lambda: drain.is_draining,
+            bus_details=bus.describe,
             reports_durability=settings.allow_unsafe_database,
             departments={
                 name: state for module in modules for name, state in module.states.items()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from govid.bus import Database, SystemClock
-from govid.gateway.endpoints.health import HealthProbe
+from govid.bus import BusSettings, Database, SystemClock
+from govid.gateway.endpoints.health import DatabaseDetails, HealthProbe
+from govid.gateway.schema_version import head_revision
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,15 @@ async def test_a3_an_inbox_that_does_not_get_on_degrades_health(
     health = HealthProbe(database, lambda: {"inbox": state}, SystemClock(), departments={})
     view = await health.check()
     assert (view.status, view.dependencies["inbox"]) == (status, state)
+
+
+async def test_details_of_a_database_that_is_away_are_left_out() -> None:
+    settings = BusSettings(
+        database_url="postgresql://ada@127.0.0.1:1/none",
+        kafka_bootstrap_servers="",
+        pseudonym_key=b"a key for tests, 32 bytes or more",
+    )
+    health = HealthProbe(Database(settings), dict, SystemClock(), departments={})
+    view = await health.check_details()
+    assert view.dependencies == {"database": "down"}
+    assert view.database == DatabaseDetails(expected_schema=head_revision())

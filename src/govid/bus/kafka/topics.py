@@ -122,6 +122,16 @@ class TopicRegistry:
         """Number of missing topics, and of topics whose number of partitions has changed."""
         return {"missing": len(self.missing), "changed": len(self.mismatches)}
 
+    @property
+    def states(self) -> Mapping[str, str]:
+        """State of each topic: "ok", "changed", "missing", or "unchecked" before a check."""
+        first = "ok" if self.is_checked.is_set() else "unchecked"
+        return {
+            **dict.fromkeys(self._required, first),
+            **dict.fromkeys(self.missing, "missing"),
+            **dict.fromkeys(self.mismatches, "changed"),
+        }
+
     async def check_topics(self, producer: AIOKafkaProducer) -> None:
         """Create missing topics, if Kafka allows it, and compare the others with the database."""
         if self.installation is None:

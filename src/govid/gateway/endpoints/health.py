@@ -15,15 +15,24 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 
+from govid import __version__
 from govid.bus import Clock, Database
+from govid.bus.runtime import BusDetails
 from govid.bus.storage.connection import IS_READ_ONLY
 from govid.bus.storage.schema_check import SchemaCheck
 from govid.bus.storage.workers import DATABASE_UNAVAILABLE
-from govid.gateway.schema_version import read_version
+from govid.gateway.schema_version import head_revision, read_version
 
+ALIVE = {"status": "ok"}
+"""The answer of a live process."""
 PROBE_SECONDS = 1.0
 """Timeout of a probe of the database, and how long its result is cached."""
 
+_DATABASE_DETAILS = """
+    SELECT current_user::text AS role,
+           CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END AS mode,
+           current_setting('server_version') AS server_version
+"""
 _MIGRATION_STATES = {"behind": "not migrated", "ahead": "newer than this release"}
 
 
@@ -39,6 +48,27 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: Mapping[str, str]
 
 
+class DatabaseDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What operators see of the database; only `expected_schema` if it does not answer."""
+
+    role: str | None = None
+    """The role that govid connects as."""
+    mode: Literal["primary", "standby"] | None = None
+    server_version: str | None = None
+    schema: str | None = None
+    """The number of the last migration of the database."""
+    expected_schema: str
+    """The number of the last migration of this release."""
+
+
+class HealthDetailsView(HealthView, frozen=True, kw_only=True):
+    """The state of govid with the details that only the management port shows."""
+
+    version: str
+    database: DatabaseDetails
+    bus: BusDetails | None
+
+
 class HealthProbe:
     """Health probe: asks each dependency for its state."""
 
@@ -51,6 +81,7 @@ class HealthProbe:
         departments: Mapping[str, Callable[[], str]],
         is_handling_events: Callable[[], bool] = lambda: True,
         is_draining: Callable[[], bool] = lambda: False,
+        bus_details: Callable[[], BusDetails | None] = lambda: None,
         reports_durability: bool = False,
     ) -> None:
         """Probe *database*; *departments* and *bus_states* return the states of the others."""
@@ -61,6 +92,8 @@ class HealthProbe:
         self.is_handling_events = is_handling_events
         """Returns whether events are being handled, short interruptions ignored."""
         self._is_draining = is_draining
+        self._bus_details = bus_details
+        self._expected_schema = head_revision()
         self._reports_durability = reports_durability
         self._durability = "ok"
         self._schema = SchemaCheck()
@@ -94,6 +127,26 @@ class HealthProbe:
         serves = states["database"] == "ok" and states.get("dispatcher") in {"ok", "failing"}
         return view, serves and self.is_handling_events()
 
+    async def check_details(self) -> HealthDetailsView:
+        """Return the state of all dependencies, with the details behind it."""
+        view = await self.check()
+        return HealthDetailsView(
+            **msgspec.structs.asdict(view),
+            version=__version__,
+            database=await self._describe_database(),
+            bus=self._bus_details(),
+        )
+
+    async def _describe_database(self) -> DatabaseDetails:
+        expected = self._expected_schema
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                row = await self._database.reads.fetchrow(_DATABASE_DETAILS)
+                schema = await read_version(self._database.reads)
+        except (*DATABASE_UNAVAILABLE, RuntimeError):
+            return DatabaseDetails(expected_schema=expected)
+        return DatabaseDetails(**row, schema=schema.revision, expected_schema=expected)
+
     async def _probe_cached(self) -> str:
         """Return the state of the database. Callers share a cached result, so none can flood it."""
         async with self._probing:
@@ -120,6 +173,11 @@ class HealthProbe:
             return "down"
 
 
+def health_status(view: HealthView) -> int:
+    """Return the status of the answer that has *view*: 503 if govid cannot serve."""
+    return 503 if view.dependencies["database"] == "down" else 200
+
+
 _UNAVAILABLE_RESPONSE = ResponseSpec(
     HealthView, description="Not able to serve.", generate_examples=False
 )
@@ -134,7 +192,7 @@ _UNAVAILABLE_RESPONSE = ResponseSpec(
 async def health(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     """Return 503 only if govid cannot serve, that is, if its database is unavailable."""
     view = await probe.check()
-    return Response(view, status_code=503 if view.dependencies["database"] == "down" else 200)
+    return Response(view, status_code=health_status(view))
 
 
 @get(
@@ -160,7 +218,7 @@ async def ready(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
 )
 def live() -> dict[str, str]:
     """Answer 200: nothing is served before the start is complete."""
-    return {"status": "ok"}
+    return dict(ALIVE)
 
 
 def build_health_router(probe: HealthProbe) -> Router:

@@ -1,17 +1,20 @@
-"""Serves `/metrics` on the management port, separate from clients of the service.
+"""Serves metrics and health on the management port, separate from clients of the service.
 
-The port answers under any host name, because Prometheus calls a replica by its address.
+`/metrics` and the details of `/health` are shown nowhere else in production. The port answers under
+any host name, because Prometheus and orchestrators call a replica by its address.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import uvicorn
 from prometheus_client import CollectorRegistry
 from uvicorn.server import ServerState
 
+from govid.gateway.endpoints.health import ALIVE, HealthProbe, health_status
 from govid.gateway.endpoints.metrics import MEDIA_TYPE, MetricsScrape
 from govid.gateway.http.connection_limits import ConnectionLimits
 from govid.gateway.http.problems import MEDIA_TYPE as PROBLEM
@@ -19,20 +22,37 @@ from govid.gateway.http.problems import problem_for_status
 from govid.gateway.http.protocol import LimitedHttpProtocol
 
 CONNECTIONS = 20
-PATH = "/metrics"
+JSON = "application/json"
 _SAFE = frozenset({"GET", "HEAD"})
 _DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
+_encode = msgspec.json.encode
+
+
+class _Answer(NamedTuple):
+    status: int
+    media_type: str
+    body: bytes
+
+
 class ManagementApp:
-    """Serves `/metrics` and nothing else."""
+    """Serves metrics and health, and nothing else."""
 
     default_headers = _DEFAULT_HEADERS
     """Headers of answers that `LimitedHttpProtocol` writes itself."""
 
-    def __init__(self, scrape: MetricsScrape) -> None:
-        """Answer with the metrics that *scrape* renders."""
+    def __init__(self, scrape: MetricsScrape, probe: HealthProbe) -> None:
+        """Answer with the metrics that *scrape* renders, and with the states of *probe*."""
         self._scrape = scrape
+        self._probe = probe
+        self._routes: Mapping[str, Callable[[], Awaitable[_Answer]]] = {
+            "/metrics": self._render_metrics,
+            "/health": self._check_health,
+            "/health/ready": self._check_readiness,
+            "/health/live": _report_alive,
+            "/health/startup": _report_alive,
+        }
         # On a registry of its own, because the gauge of the scraped registry counts clients.
         self.limits = ConnectionLimits(
             CollectorRegistry(), total=CONNECTIONS, per_network=CONNECTIONS
@@ -40,22 +60,45 @@ class ManagementApp:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI
         """Answer one request."""
-        if scope["path"] != PATH:
-            await _send(send, 404, PROBLEM, problem_for_status(404).encode(scope["path"][:256]))
+        route = self._routes.get(scope["path"])
+        if route is None:
+            await _send(send, _refuse(404, scope["path"][:256]))
         elif scope["method"] not in _SAFE:
-            await _send(send, 405, PROBLEM, problem_for_status(405).encode(PATH))
+            await _send(send, _refuse(405, scope["path"]))
         else:
-            await _send(send, 200, f"{MEDIA_TYPE}; charset=utf-8", await self._scrape.render())
+            await _send(send, await route())
+
+    async def _render_metrics(self) -> _Answer:
+        return _Answer(200, f"{MEDIA_TYPE}; charset=utf-8", await self._scrape.render())
+
+    async def _check_health(self) -> _Answer:
+        view = await self._probe.check_details()
+        return _Answer(health_status(view), JSON, _encode(view))
+
+    async def _check_readiness(self) -> _Answer:
+        view, is_ready = await self._probe.check_readiness()
+        return _Answer(200 if is_ready else 503, JSON, _encode(view))
+
+
+async def _report_alive() -> _Answer:
+    return _Answer(200, JSON, _encode(ALIVE))
+
+
+def _refuse(status: int, path: str) -> _Answer:
+    return _Answer(status, PROBLEM, problem_for_status(status).encode(path))
 
 
 @asynccontextmanager
-async def serve_management_port(host: str, port: int, scrape: MetricsScrape) -> AsyncIterator[None]:
-    """Serve *scrape* on *port* of *host* while the block runs.
+async def serve_management_port(
+    host: str, port: int, scrape: MetricsScrape, probe: HealthProbe
+) -> AsyncIterator[None]:
+    """Serve *scrape* and *probe* on *port* of *host* while the block runs.
 
-    Several worker processes share the port: each scrape reaches one of them.
+    Raises:
+        OSError: the port cannot be used.
     """
     configuration = uvicorn.Config(
-        ManagementApp(scrape),
+        ManagementApp(scrape, probe),
         http=LimitedHttpProtocol,
         ws="none",
         lifespan="off",
@@ -67,7 +110,7 @@ async def serve_management_port(host: str, port: int, scrape: MetricsScrape) -> 
     configuration.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: LimitedHttpProtocol(configuration, state, {}), host, port, reuse_port=True
+        lambda: LimitedHttpProtocol(configuration, state, {}), host, port
     )
     try:
         yield
@@ -77,11 +120,11 @@ async def serve_management_port(host: str, port: int, scrape: MetricsScrape) -> 
             connection.shutdown()
 
 
-async def _send(send: Any, status: int, media_type: str, body: bytes) -> None:
+async def _send(send: Any, answer: _Answer) -> None:
     headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
         *_DEFAULT_HEADERS,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -57,7 +57,7 @@ class ServerVariables(BaseModel):
     management_port: int | None = setting_field(
         None,
         "GOVID_MANAGEMENT_PORT",
-        doc="Separate port on which `govid serve` answers /metrics",
+        doc="Separate port on which `govid serve` answers /metrics and health with details",
         ge=1,
         le=65535,
     )

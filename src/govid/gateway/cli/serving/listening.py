@@ -15,7 +15,8 @@ from govid.gateway.cli.errors import CommandError, CommandRefused
 from govid.gateway.cli.output import apply_options
 
 BACKLOG = 2048
-PORT = click.IntRange(0, 65535)
+LARGEST_PORT = 65_535
+PORT = click.IntRange(0, LARGEST_PORT)
 
 address_options = apply_options(
     click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]"),

@@ -6,13 +6,15 @@ from contextlib import suppress
 from functools import partial
 
 import click
+import msgspec
 import rich_click
 
 from govid.gateway.app import create_app
 from govid.gateway.cli.check import collect_findings
-from govid.gateway.cli.errors import CommandRefused, InvalidUsage
+from govid.gateway.cli.errors import CommandError, CommandRefused, InvalidUsage
 from govid.gateway.cli.output import print_note
 from govid.gateway.cli.serving.listening import (
+    LARGEST_PORT,
     address_options,
     address_settings,
     format_listener_url,
@@ -63,11 +65,8 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
         )
     for warning in (*found.warnings, *found.relay_faults):
         print_note(f"warning: {warning}")
-    if settings.management_port is not None:
-        # This only checks the port and names the remedy; each worker opens it when it starts.
-        open_listener(
-            settings.management_host, settings.management_port, setting="GOVID_MANAGEMENT_PORT"
-        ).close()
+    for number in range(workers):
+        _check_management_port(settings, number)
     with open_listener(settings.host, settings.port) as listener:
         address = format_listener_url(listener)
         if workers == 1:
@@ -98,10 +97,38 @@ async def _raise_outage(settings: Settings) -> None:
             return
 
 
-def _build_worker(overrides: Mapping[str, object]) -> GracefulServer:
+def _check_management_port(settings: Settings, worker: int) -> None:
+    """Check that the management port of a worker is free; the worker opens it when it starts.
+
+    Raises:
+        CommandError: another program uses the port, or there is no such port.
+    """
+    port = _management_port(settings, worker)
+    if port is None:
+        return
+    if port > LARGEST_PORT:
+        raise CommandError(
+            f"the management port of worker {worker} would be {port}.",
+            "Each worker has one of its own, GOVID_MANAGEMENT_PORT and the next ones: lower it.",
+        )
+    open_listener(settings.management_host, port, setting="GOVID_MANAGEMENT_PORT").close()
+
+
+def _management_port(settings: Settings, worker: int) -> int | None:
+    """Return the management port of a worker.
+
+    Each has one of its own. On a shared one each scrape would reach another worker, and the
+    counters that Prometheus sees would jump.
+    """
+    return None if settings.management_port is None else settings.management_port + worker
+
+
+def _build_worker(overrides: Mapping[str, object], number: int) -> GracefulServer:
     """Build the server of a worker process, which reads the settings again."""
     stop_on_hangup()
-    app = create_app(load_from_environment(overrides))
+    settings = load_from_environment(overrides)
+    port = _management_port(settings, number)
+    app = create_app(msgspec.structs.replace(settings, management_port=port))
     return GracefulServer(
         build_server_config(app), lambda: None, app.drain, ends_on_second_signal=False
     )

@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import FrameType
 
@@ -32,8 +33,8 @@ END_SIGNAL = signal.SIGQUIT
 """Ends a worker at once. A second SIGTERM cannot do that: a service manager may send SIGTERM to all
 processes, so that a worker receives a first one from it and a second one from the supervisor."""
 
-BuildServer = Callable[[], GracefulServer]
-"""Builds the server in the worker's process; can be pickled."""
+BuildServer = Callable[[int], GracefulServer]
+"""Builds the server of the worker with this number (from 0), in its process; can be pickled."""
 
 
 class WorkerProcess(Process):
@@ -42,7 +43,10 @@ class WorkerProcess(Process):
     _server: GracefulServer | None = None
 
     def __init__(
-        self, build_server: BuildServer, config: uvicorn.Config, listener: socket.socket
+        self,
+        build_server: Callable[[], GracefulServer],
+        config: uvicorn.Config,
+        listener: socket.socket,
     ) -> None:
         """Prepare a process; `start` starts it. Only the server of *build_server* listens."""
         self._build_server = build_server
@@ -98,7 +102,7 @@ class WorkerSupervisor:
         Raises:
             CommandError: a worker could not start; its log lines give the reason.
         """
-        self._workers = [self._start_worker() for _ in range(self._worker_count)]
+        self._workers = [self._start_worker(number) for number in range(self._worker_count)]
         try:
             while not self._is_stopped():
                 self._replace_ended_workers()
@@ -109,8 +113,8 @@ class WorkerSupervisor:
                 worker.terminate()
             self._wait_for_workers()
 
-    def _start_worker(self) -> WorkerProcess:
-        worker = WorkerProcess(self._build_server, self._config, self._listener)
+    def _start_worker(self, number: int) -> WorkerProcess:
+        worker = WorkerProcess(partial(self._build_server, number), self._config, self._listener)
         worker.start()
         return worker
 
@@ -130,7 +134,7 @@ class WorkerSupervisor:
             if worker.exitcode == STARTUP_FAILURE:
                 raise CommandError("a worker did not start.", "Its log lines give the reason.")
             print_note(f"Worker {worker.pid} has ended, another one takes its place")
-            self._workers[number] = self._start_worker()
+            self._workers[number] = self._start_worker(number)
 
     def _wait_for_workers(self) -> None:
         """Wait until all workers have ended; another signal ends them at once."""
