@@ -21,13 +21,15 @@ from govid.gateway.http.hosts import PROBE_PATHS
 from govid.gateway.http.json_body import StrictRequest
 from govid.gateway.http.limits import MAX_BODY_BYTES
 from govid.gateway.http.problems import handle_error
-from govid.gateway.logging import configure_logging
-from govid.gateway.settings import Settings
+from govid.gateway.logging import change_level, configure_logging
+from govid.gateway.settings import Settings, SettingsReloader
 from govid.gateway.wiring import Components
 
 
-def create_app(settings: Settings) -> EdgeMiddleware:
+def create_app(settings: Settings, reloader: SettingsReloader | None = None) -> EdgeMiddleware:
     """Return govid as an ASGI application; its lifespan starts and stops all components.
+
+    Components subscribe to *reloader* for the settings that they can change while running.
 
     Raises:
         RuntimeError: a route has neither a permission nor a reason to be public (I8).
@@ -35,6 +37,10 @@ def create_app(settings: Settings) -> EdgeMiddleware:
     """
     log_writer, request_log = configure_logging(settings.log_level, settings.log_format)
     components = wiring.assemble_components(settings)
+    if reloader is not None:
+        reloader.on_reload(
+            {"GOVID_LOG_LEVEL"}, lambda changed: change_level(changed.log_level, request_log)
+        )
     scrape = metrics.MetricsScrape(components.registry, components.bus.refresh_gauges)
     pauses = GcPauseHistogram(components.registry)
     app = Litestar(

@@ -132,6 +132,7 @@ ALLOWED_MEMBERS = frozenset(
         "replay_id",
         "route",
         "selection",
+        "setting",
         "sqlstate",
         "subject",
         "subscriber",
@@ -157,6 +158,10 @@ class RequestLogWriter:
         self._write = writer.write
         self._console = console
         self._debug = debug
+
+    def log_probes(self, is_logged: bool) -> None:
+        """Write the lines of probes and scrapes too from now on, or no longer."""
+        self._debug = is_logged
 
     def write_request(self, info: RequestInfo, duration_ms: float) -> None:
         """Write the line of the request *info*."""
@@ -224,11 +229,20 @@ def configure_logging(
             root.removeHandler(old)
             old.close()
     root.addHandler(handler)
-    root.setLevel(level)
     # On lower levels these log addresses and statements, which may be personal data.
     for name in ("aiokafka", "asyncio", "sqlalchemy", "alembic", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return writer, RequestLogWriter(writer, console=console, debug=level == "DEBUG")
+    # What changed while running is logged at every level.
+    logging.getLogger("govid.gateway.settings.reloading").setLevel(logging.INFO)
+    request_log = RequestLogWriter(writer, console=console)
+    change_level(level, request_log)
+    return writer, request_log
+
+
+def change_level(level: str, request_log: RequestLogWriter) -> None:
+    """Log from *level* on, and the requests of probes at level debug."""
+    logging.getLogger().setLevel(level)
+    request_log.log_probes(level == "DEBUG")
 
 
 def _format_json(record: logging.LogRecord) -> bytes:

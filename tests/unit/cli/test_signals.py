@@ -1,4 +1,4 @@
-"""SIGHUP ends a server as SIGTERM does, and stays ignored where it is ignored."""
+"""SIGHUP ends `govid dev` as SIGTERM does, and never ends `govid serve`."""
 
 import os
 import signal
@@ -40,6 +40,35 @@ def test_f8_a_hangup_is_a_request_to_stop(
     program = PROGRAM.format(before=before, after=after, sent=int(sent))
     done = subprocess.run(
         [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+        timeout=60,
+    )
+    assert (done.stdout.split(), done.stderr, done.returncode) == (reported.split(), "", 0)
+
+
+NOTES = """
+import signal
+from govid.gateway.cli.serving.listening import HangupSignal
+{before}
+hangups = HangupSignal()
+print(hangups.consume())
+signal.raise_signal(signal.SIGHUP)
+signal.raise_signal(signal.SIGHUP)
+print(hangups.consume(), hangups.consume())
+"""
+BLOCK = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP]); signal.raise_signal(1)"
+
+
+@pytest.mark.parametrize(
+    ("before", "reported"),
+    [("", "False True False"), (IGNORE, "False True False"), (BLOCK, "True True False")],
+)
+def test_a_hangup_is_noted_by_a_server(before: str, reported: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOTES.format(before=before)],
         capture_output=True,
         text=True,
         check=False,

@@ -7,6 +7,7 @@ everything that the list of commands shows.
 
 import importlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -176,5 +177,8 @@ def commands(debug: bool) -> None:
 def main() -> NoReturn:
     """Run `govid`."""
     replace_closed_streams()
+    if "serve" in sys.argv[1:]:
+        # SIGHUP would end the process during its imports; the command then handles it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     commands(prog_name="govid")
     raise AssertionError("a command always ends with an exit code")

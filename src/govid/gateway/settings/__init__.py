@@ -1,4 +1,4 @@
-"""Loads all settings into one frozen struct, `Settings`.
+"""Loads all settings into one frozen struct, `Settings`, and again while a server runs.
 
 No other package uses pydantic-settings, and nothing is read at import time. Whether settings are
 safe in production is decided in `gateway/checks`.
@@ -6,5 +6,13 @@ safe in production is decided in `gateway/checks`.
 
 from govid.gateway.settings.loading import SettingsError, load_from_environment, render_example
 from govid.gateway.settings.model import Settings, ShownSetting
+from govid.gateway.settings.reloading import SettingsReloader
 
-__all__ = ["Settings", "SettingsError", "ShownSetting", "load_from_environment", "render_example"]
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "SettingsReloader",
+    "ShownSetting",
+    "load_from_environment",
+    "render_example",
+]

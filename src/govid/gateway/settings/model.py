@@ -63,6 +63,8 @@ class Settings(RedactedStruct, frozen=True, kw_only=True):
     hmrc: HmrcSettings
     table: tuple[ShownSetting, ...]
     """Every setting with its source, secrets masked, for `govid config show`."""
+    values: tuple[object, ...]
+    """The values of the settings of `table`, in its order, to compare them with later ones."""
     notices: tuple[str, ...] = ()
     """One sentence for each accepted value that may be a mistake."""
 
@@ -93,6 +95,7 @@ def build_settings(
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return environment.build_struct(
         Settings,
+        values=tuple(value for _, value in environment),
         demonstration=demonstration,
         public_url=public_url,
         notices=notices,

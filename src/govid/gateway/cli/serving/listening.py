@@ -92,31 +92,62 @@ def _is_loopback(host: str) -> bool:
 STREAMS = (0, 1, 2)
 
 
+def stop_on_terminate() -> None:
+    """Handle SIGTERM like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def stop_on_signals() -> None:
     """Handle SIGTERM like Ctrl-C, and SIGHUP like SIGTERM.
 
     A closed terminal sends SIGHUP. Under `nohup`, which ignores SIGHUP, it stays ignored.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stop_on_hangup()
-
-
-def stop_on_hangup() -> None:
-    """Handle SIGHUP like SIGTERM in this process, unless SIGHUP is ignored."""
+    stop_on_terminate()
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return
-    terminals = [stream for stream in STREAMS if os.isatty(stream)]
+    terminals = find_terminals()
 
     def hang_up(number: int, frame: FrameType | None) -> None:
         del number, frame
-        _replace_closed_terminals(terminals)
+        replace_closed_terminals(terminals)
         # The present handler of SIGTERM, for example the server's, then handles SIGHUP too.
         signal.raise_signal(signal.SIGTERM)
 
     signal.signal(signal.SIGHUP, hang_up)
 
 
-def _replace_closed_terminals(terminals: list[int]) -> None:
+class HangupSignal:
+    """Notes that SIGHUP has arrived, which asks a server to read its settings again."""
+
+    def __init__(self) -> None:
+        """Handle SIGHUP from now on, which does not end this process, nor under `nohup`."""
+        # Numbers and no flag: a signal may arrive while `consume` reads and resets it.
+        self._received = 0
+        self._consumed = 0
+        self._terminals = find_terminals()
+        signal.signal(signal.SIGHUP, self._note)
+        # The supervisor of workers starts them with SIGHUP blocked, so that it does not end them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+    def consume(self) -> bool:
+        """Return whether SIGHUP has arrived since the last call."""
+        received = self._received
+        is_new = received != self._consumed
+        self._consumed = received
+        return is_new
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        replace_closed_terminals(self._terminals)
+        self._received += 1
+
+
+def find_terminals() -> list[int]:
+    """Return the standard streams that are terminals."""
+    return [stream for stream in STREAMS if os.isatty(stream)]
+
+
+def replace_closed_terminals(terminals: list[int]) -> None:
     """Replace streams of a closed terminal by the null device, because writing to them fails."""
     for stream in terminals:
         if not os.isatty(stream):

@@ -10,27 +10,34 @@ import msgspec
 import rich_click
 
 from govid.gateway.app import create_app
+from govid.gateway.checks.settings import unsafe_settings
 from govid.gateway.cli.check import collect_findings
 from govid.gateway.cli.errors import CommandError, CommandRefused, InvalidUsage
 from govid.gateway.cli.output import print_note
 from govid.gateway.cli.serving.listening import (
     LARGEST_PORT,
+    HangupSignal,
     address_options,
     address_settings,
     format_listener_url,
     open_listener,
-    stop_on_hangup,
-    stop_on_signals,
+    stop_on_terminate,
 )
 from govid.gateway.cli.serving.uvicorn_server import (
     GracefulServer,
+    HangupReload,
     build_server_config,
     run_server,
 )
 from govid.gateway.cli.serving.workers import WorkerSupervisor
 from govid.gateway.cli.target import Installation, connect_to_database, load_settings
 from govid.gateway.cli.topics import accept_ahead_at_start
-from govid.gateway.settings import Settings, load_from_environment
+from govid.gateway.settings import (
+    Settings,
+    SettingsError,
+    SettingsReloader,
+    load_from_environment,
+)
 
 
 @click.command("serve", cls=rich_click.RichCommand, epilog="Example: govid migrate && govid serve")
@@ -49,7 +56,8 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     if the only fault is that the database does not answer. A Kafka that does not answer does not
     prevent the start.
     """
-    stop_on_signals()
+    stop_on_terminate()
+    hangups = HangupSignal()
     overrides = address_settings(host, port)
     settings = load_settings(overrides)
     if accept_kafka_ahead:
@@ -70,11 +78,17 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     with open_listener(settings.host, settings.port) as listener:
         address = format_listener_url(listener)
         if workers == 1:
-            app = create_app(settings)
-            run_server(app, listener, lambda: print_note(f"Ready on {address}"), app.drain)
+            reloader = SettingsReloader(settings, partial(_load_safe_settings, overrides))
+            app = create_app(settings, reloader)
+            run_server(
+                app,
+                listener,
+                lambda: print_note(f"Ready on {address}"),
+                app.drain,
+                HangupReload(hangups, reloader.reload),
+            )
             return
         supervisor = WorkerSupervisor(partial(_build_worker, overrides), workers, listener)
-        stop_on_hangup()
         print_note(f"Starting {workers} workers on {address}")
         supervisor.run()
 
@@ -125,10 +139,27 @@ def _management_port(settings: Settings, worker: int) -> int | None:
 
 def _build_worker(overrides: Mapping[str, object], number: int) -> GracefulServer:
     """Build the server of a worker process, which reads the settings again."""
-    stop_on_hangup()
+    hangups = HangupSignal()
     settings = load_from_environment(overrides)
+    reloader = SettingsReloader(settings, partial(_load_safe_settings, overrides))
     port = _management_port(settings, number)
-    app = create_app(msgspec.structs.replace(settings, management_port=port))
+    app = create_app(msgspec.structs.replace(settings, management_port=port), reloader)
     return GracefulServer(
-        build_server_config(app), lambda: None, app.drain, ends_on_second_signal=False
+        build_server_config(app),
+        lambda: None,
+        app.drain,
+        HangupReload(hangups, reloader.reload),
+        ends_on_second_signal=False,
     )
+
+
+def _load_safe_settings(overrides: Mapping[str, object]) -> Settings:
+    """Read the settings again, under the rules of the start.
+
+    Raises:
+        SettingsError: they cannot be read, or are not safe.
+    """
+    settings = load_from_environment(overrides)
+    if faults := list(unsafe_settings(settings)):
+        raise SettingsError(faults)
+    return settings

@@ -2,23 +2,23 @@
 
 A first SIGTERM or Ctrl-C stops the server in this order: the process reports that it is not ready
 (`ConnectionDrain`), the listener closes, running requests finish, the application stops. A second
-one ends it without waiting for clients.
+one ends it without waiting for clients. SIGHUP reloads the settings of `govid serve`.
 """
 
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from govid.gateway.cli.errors import CommandError
-from govid.gateway.cli.serving.listening import BACKLOG
+from govid.gateway.cli.serving.listening import BACKLOG, HangupSignal
 from govid.gateway.cli.target import explain_database_error
 from govid.gateway.http.draining import ConnectionDrain
 from govid.gateway.http.protocol import LimitedHttpProtocol
@@ -31,6 +31,13 @@ GRACE_SECONDS = 10
 TICK_SECONDS = 0.1
 
 
+class HangupReload(NamedTuple):
+    """What a server does when SIGHUP has arrived."""
+
+    hangups: HangupSignal
+    reload: Callable[[], Coroutine[Any, Any, None]]
+
+
 class GracefulServer(uvicorn.Server):
     """A uvicorn server that calls back when it is ready, and drains before it stops."""
 
@@ -39,16 +46,20 @@ class GracefulServer(uvicorn.Server):
         config: uvicorn.Config,
         ready: Callable[[], None],
         drain: ConnectionDrain | None = None,
+        reload: HangupReload | None = None,
         *,
         ends_on_second_signal: bool = True,
     ) -> None:
         """Call *ready* once the application has started and connections are accepted.
 
+        *reload* is carried out while the server is ready, for a SIGHUP during its start too.
         With *ends_on_second_signal* a second SIGTERM ends the server as a second Ctrl-C does.
         """
         super().__init__(config)
         self._ready = ready
         self._drain = drain or ConnectionDrain()
+        self._reload = reload
+        self._reload_task: asyncio.Task[None] | None = None
         self._ends_on_second_signal = ends_on_second_signal
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -65,6 +76,14 @@ class GracefulServer(uvicorn.Server):
         if self._drain.seconds and not self.force_exit:
             log.info("server.draining")
         await self._drain.run(self._wait_for_tick)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is due ten times a second; return whether the server stops."""
+        is_reloading = self._reload_task is not None and not self._reload_task.done()
+        if self._reload is not None and not is_reloading and self._reload.hangups.consume():
+            self._reload_task = asyncio.create_task(self._reload.reload())
+            self._reload_task.add_done_callback(_log_failure)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop the server; end it at once if it is stopping already."""
@@ -92,6 +111,12 @@ class GracefulServer(uvicorn.Server):
         return not self.force_exit
 
 
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log that a reload has failed, which must not end the server."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("settings.reload_failed", exc_info=error)
+
+
 def build_server_config(application: Any) -> uvicorn.Config:
     """Return uvicorn's configuration. `EdgeMiddleware` itself logs and reads proxy headers."""
     return uvicorn.Config(
@@ -115,8 +140,9 @@ def run_server(
     listener: socket.socket,
     ready: Callable[[], None],
     drain: ConnectionDrain | None = None,
+    reload: HangupReload | None = None,
 ) -> None:
-    """Serve until a signal ends the server, with *drain* before that.
+    """Serve until a signal ends the server, with *drain* before that; *reload* on SIGHUP.
 
     Raises:
         CommandError: the application did not start; the message gives the reason.
@@ -125,7 +151,7 @@ def run_server(
     config = build_server_config(application)
     config.load()
     config.lifespan_class = partial(_WatchedLifespan, errors)
-    server = GracefulServer(config, ready, drain)
+    server = GracefulServer(config, ready, drain, reload)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

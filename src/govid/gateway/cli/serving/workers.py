@@ -1,7 +1,8 @@
 """Runs several worker processes of `govid serve`, which share one listener.
 
 A worker that has ended, or no longer answers, is replaced. A first SIGTERM or Ctrl-C stops all
-workers in good order. A second one ends them without waiting for their clients.
+workers in good order. A second one ends them without waiting for their clients. SIGHUP is passed on
+to the workers, each of which reloads its settings.
 
 The processes are uvicorn's. Its supervisor is not used. It keeps a copy of the listener until the
 last worker has ended, so that clients connect although no worker accepts them. It also ignores a
@@ -24,6 +25,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.output import print_note
+from govid.gateway.cli.serving.listening import find_terminals, replace_closed_terminals
 from govid.gateway.cli.serving.uvicorn_server import GracefulServer, build_server_config
 
 CHECK_SECONDS = 0.5
@@ -93,7 +95,8 @@ class WorkerSupervisor:
         self._config = build_server_config(None)
         self._workers: list[WorkerProcess] = []
         self._signals: SimpleQueue[int] = SimpleQueue()
-        for number in STOP_SIGNALS:
+        self._terminals = find_terminals()
+        for number in (*STOP_SIGNALS, signal.SIGHUP):
             signal.signal(number, self._note_signal)
 
     def run(self) -> None:
@@ -115,15 +118,27 @@ class WorkerSupervisor:
 
     def _start_worker(self, number: int) -> WorkerProcess:
         worker = WorkerProcess(partial(self._build_server, number), self._config, self._listener)
+        # A signal that arrives before the worker handles it would end it, so it waits until then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         worker.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         return worker
 
     def _is_stopped(self) -> bool:
-        """Wait for a signal, but not for long, and return whether there was one."""
-        with suppress(Empty):
-            self._signals.get(timeout=CHECK_SECONDS)
+        """Wait for a signal, but not for long; return whether it stops the workers."""
+        try:
+            number = self._signals.get(timeout=CHECK_SECONDS)
+        except Empty:
+            return False
+        if number != signal.SIGHUP:
             return True
+        self._pass_on_hangup()
         return False
+
+    def _pass_on_hangup(self) -> None:
+        replace_closed_terminals(self._terminals)
+        for worker in self._workers:
+            worker.send(signal.SIGHUP)
 
     def _replace_ended_workers(self) -> None:
         for number, worker in enumerate(self._workers):
@@ -140,7 +155,9 @@ class WorkerSupervisor:
         """Wait until all workers have ended; another signal ends them at once."""
         while any(worker.process.is_alive() for worker in self._workers):
             with suppress(Empty):
-                self._signals.get(timeout=CHECK_SECONDS / 5)
+                if self._signals.get(timeout=CHECK_SECONDS / 5) == signal.SIGHUP:
+                    self._pass_on_hangup()
+                    continue
                 for worker in self._workers:
                     worker.send(END_SIGNAL)
 
