@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from tests.backends.govid import Govid
 
@@ -33,6 +34,25 @@ async def fetch(url: str, headers: dict[str, str] | None = None) -> httpx.Respon
     """Fetch *url* on a connection of its own."""
     async with httpx.AsyncClient(timeout=10) as client:
         return await client.get(url, headers=headers)
+
+
+async def wait_until_ready(*urls: str) -> None:
+    """Wait until each server of *urls* is ready."""
+
+    async def all_are_ready() -> bool:
+        try:
+            answers = [await fetch(f"{url}/health/ready") for url in urls]
+        except httpx.TransportError:
+            return False
+        return all(answer.status_code == httpx.codes.OK for answer in answers)
+
+    await wait_until(all_are_ready)
+
+
+def find_workers(server: Govid) -> list[psutil.Process]:
+    """Return the workers of *server*, without the helper of Python's multiprocessing."""
+    children = psutil.Process(server.pid).children()
+    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
 
 
 def accepts_connections(url: str) -> bool:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.backends.govid import Govid
-from tests.servers.signals import StartServer, fetch, wait_until
+from tests.servers.signals import StartServer, fetch, find_workers, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -149,15 +149,14 @@ async def test_hangups_at_the_supervisor_reach_all_workers_and_end_none(
     env_file = tmp_path / ".env"
     write(env_file, f"{LEVEL}=INFO\n")
     server = start(workers=2)
-    supervisor = psutil.Process(server.pid)
 
     async def both_handle() -> bool:
-        return sum(handles_hangups(one.pid) for one in _workers(supervisor)) == 2
+        return sum(handles_hangups(one.pid) for one in find_workers(server)) == 2
 
     # The other worker may still import its code: a hangup must not end it either.
     server.signal(signal.SIGHUP)
     await wait_until(both_handle)
-    workers = {one.pid for one in _workers(supervisor)}
+    workers = {one.pid for one in find_workers(server)}
     await wait_for_events(server, 2)
     before = len(read_events(server))
     write(env_file, f"{LEVEL}=WARNING\n")
@@ -169,11 +168,6 @@ async def test_hangups_at_the_supervisor_reach_all_workers_and_end_none(
 
     await wait_until(both_have_reloaded)
     assert {name for name, *_ in read_events(server)[:before]} == {"settings.unchanged"}
-    assert {one.pid for one in _workers(supervisor)} == workers
+    assert {one.pid for one in find_workers(server)} == workers
     assert (await fetch(f"{server.url}/health/ready")).status_code == 200
     assert "another one takes its place" not in server.log.read_text()
-
-
-def _workers(supervisor: psutil.Process) -> list[psutil.Process]:
-    """Return the workers, without the helper process of Python's multiprocessing."""
-    return [one for one in supervisor.children() if "spawn_main" in " ".join(one.cmdline())]

@@ -4,32 +4,30 @@ import os
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.backends.govid import BASE
 from tests.backends.ports import free_port
 from tests.integration.cli.processes import govid
-from tests.servers.signals import StartServer, fetch, wait_until
+from tests.servers.signals import StartServer, fetch, find_workers, wait_until_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 async def test_each_worker_has_a_management_port(start: StartServer) -> None:
     first = free_port()
-    start(workers=2, GOVID_MANAGEMENT_PORT=str(first))
-    urls = [f"http://127.0.0.1:{port}" for port in (first, first + 1)]
-
-    async def all_are_ready() -> bool:
-        return all([(await fetch(f"{url}/health/ready")).status_code == 200 for url in urls])
-
-    await wait_until(all_are_ready)
-    started = [
-        line
-        for url in urls
-        for line in (await fetch(f"{url}/metrics")).text.splitlines()
-        if line.startswith("process_start_time_seconds")
+    server = start(workers=2, GOVID_MANAGEMENT_PORT=str(first))
+    ports = {first, first + 1}
+    await wait_until_ready(*(f"http://127.0.0.1:{port}" for port in ports))
+    listening = [
+        {one.laddr.port for one in worker.net_connections() if one.status == psutil.CONN_LISTEN}
+        for worker in find_workers(server)
     ]
-    assert len(set(started)) == 2
+    assert sorted(min(found & ports) for found in listening) == sorted(ports)
+    assert [len(found & ports) for found in listening] == [1, 1]
+    answers = [await fetch(f"http://127.0.0.1:{port}/metrics") for port in ports]
+    assert [one.status_code for one in answers] == [200, 200]
 
 
 @pytest.mark.parametrize(

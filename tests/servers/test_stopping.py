@@ -5,9 +5,18 @@ import signal
 import time
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
-from tests.servers.signals import StartServer, fetch, wait_until_draining, wait_until_refused
+from tests.backends.govid import Govid
+from tests.backends.ports import free_port
+from tests.servers.signals import (
+    StartServer,
+    fetch,
+    wait_until_draining,
+    wait_until_ready,
+    wait_until_refused,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -16,20 +25,38 @@ AT_ONCE_SECONDS = 15
 """The bus stops in at most 10 s."""
 
 
+async def begin_login(server: Govid) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send a login without the end of its body, `BODY[10:]`."""
+    address = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = (
+        f"POST /api/auth/login HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    )
+    writer.write(head.encode() + BODY[:10])
+    await writer.drain()
+    return reader, writer
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_readiness_says_no_first_while_other_requests_are_answered(
     start: StartServer, workers: int
 ) -> None:
-    server = start(workers, GOVID_DRAIN_SECONDS="4")
+    management = free_port()
+    server = start(workers, GOVID_DRAIN_SECONDS="4", GOVID_MANAGEMENT_PORT=str(management))
+    # The other worker may not have started yet.
+    await wait_until_ready(*(f"http://127.0.0.1:{management + n}" for n in range(workers)))
     before = await fetch(f"{server.url}/api/auth/profile")
     server.signal(signal.SIGTERM)
     refusal = await wait_until_draining(server)
     draining_at = time.monotonic()
+    managed = await fetch(f"http://127.0.0.1:{management}/health/ready")
     during = [await fetch(f"{server.url}{path}") for path in ("/health", "/api/auth/profile")]
     await wait_until_refused(server)
     drained_seconds = time.monotonic() - draining_at
 
     assert (refusal.status_code, refusal.json()["dependencies"]["server"]) == (503, "draining")
+    assert (managed.status_code, managed.json()["status"]) == (503, "degraded")
     assert [one.status_code for one in during] == [200, 401]
     assert "server" not in during[0].json()["dependencies"]
     assert ("connection" in before.headers, during[1].headers["connection"]) == (False, "close")
@@ -43,14 +70,7 @@ async def test_a_request_under_way_is_answered_after_the_listener_has_closed(
     start: StartServer, workers: int, number: signal.Signals
 ) -> None:
     server = start(workers, GOVID_DRAIN_SECONDS="1")
-    address = urlsplit(server.url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    head = (
-        f"POST /api/auth/login HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
-    )
-    writer.write(head.encode() + BODY[:10])
-    await writer.drain()
+    reader, writer = await begin_login(server)
     server.signal(number)
     await wait_until_draining(server)
     await wait_until_refused(server)
@@ -70,16 +90,27 @@ async def test_a_second_signal_ends_the_drain_and_requests(
     start: StartServer, workers: int, number: signal.Signals
 ) -> None:
     server = start(workers, GOVID_DRAIN_SECONDS="300")
-    address = urlsplit(server.url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90\r\n\r\n")
-    await writer.drain()
+    reader, writer = await begin_login(server)
     server.signal(signal.SIGTERM)
     await wait_until_draining(server)
     server.signal(number)
     assert await asyncio.to_thread(server.wait_for_end, AT_ONCE_SECONDS) == 0
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_signal_to_all_processes_is_one_request_to_stop(start: StartServer) -> None:
+    server = start(2, GOVID_DRAIN_SECONDS="2")
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+    reader, writer = await begin_login(server)
+    for process in family:
+        process.send_signal(signal.SIGTERM)
+    await wait_until_refused(server)
+    writer.write(BODY[10:])
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert server.wait_for_end(AT_ONCE_SECONDS) == 0
 
 
 async def test_without_a_drain_the_listener_closes_at_once(start: StartServer) -> None:
