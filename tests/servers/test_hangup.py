@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 LEVEL = "GOVID_LOG_LEVEL"
 TOKEN = "GOVID_METRICS_TOKEN"
+PASSWORD = "GOVID_KAFKA_SASL_PASSWORD"
 SECRET = "Rk3v0QzWmT0rXkCyN5aPbLdEuHs7gF1iOqR4tY9w"
 OTHER = "j2v8QzWmT0rXkCyN5aPbLdEuHs7gF1iOqR4tY9wA"
 HANGUP_BIT = 1 << (signal.SIGHUP - 1)
@@ -74,6 +75,36 @@ async def test_log_level_and_secrets_are_read_again(start: StartServer, tmp_path
     assert events == [
         ("settings.reloaded", LEVEL, None),
         ("settings.restart_needed", TOKEN, None),
+    ]
+    log = server.log.read_text()
+    assert (SECRET in log, OTHER in log) == (False, False)
+
+
+async def test_a_new_password_for_kafka_needs_no_restart(
+    start: StartServer, tmp_path: Path
+) -> None:
+    env_file, password_file = tmp_path / ".env", tmp_path / "password"
+    settings = (
+        "GOVID_KAFKA_SECURITY_PROTOCOL=SASL_SSL\nGOVID_KAFKA_SASL_USERNAME=govid\n"
+        f"{PASSWORD}_FILE={password_file}\n"
+    )
+    write(password_file, SECRET)
+    write(env_file, settings)
+    server = start()
+    write(password_file, OTHER)
+    server.signal(signal.SIGHUP)
+    await wait_for_events(server, 1)
+    # Another file is another matter: the clients read the one of the start.
+    write(env_file, settings.replace(str(password_file), f"{password_file}.new"))
+    write(Path(f"{password_file}.new"), SECRET)
+    server.signal(signal.SIGHUP)
+    assert await wait_for_events(server, 2) == [
+        ("settings.reloaded", PASSWORD, None),
+        (
+            "settings.reload_refused",
+            PASSWORD,
+            "a value or the path of a file has changed: restart govid",
+        ),
     ]
     log = server.log.read_text()
     assert (SECRET in log, OTHER in log) == (False, False)

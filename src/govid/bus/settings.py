@@ -26,7 +26,7 @@ class KafkaSecurity(RedactedStruct, frozen=True, kw_only=True):
     """The client certificate and its chain (PEM); None if Kafka demands none."""
     key_file: Path | None = None
     """The key of the client certificate; None if it is in the certificate file."""
-    key_password: str | None = None
+    key_password: SecretSource = SecretSource()
     sasl_mechanism: KafkaMechanism = "SCRAM-SHA-512"
     sasl_username: str | None = None
     sasl_password: SecretSource = SecretSource()
@@ -57,8 +57,8 @@ class KafkaSecurity(RedactedStruct, frozen=True, kw_only=True):
 
     @property
     def tls_files(self) -> tuple[Path, ...]:
-        """The files of certificates and keys."""
-        files = (self.ca_file, self.certificate_file, self.key_file)
+        """The files of certificates and keys, and of the password of a key."""
+        files = (self.ca_file, self.certificate_file, self.key_file, self.key_password.file)
         return tuple(file for file in files if file is not None)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from litestar import Litestar
@@ -22,7 +23,7 @@ from govid.gateway.http.json_body import StrictRequest
 from govid.gateway.http.limits import MAX_BODY_BYTES
 from govid.gateway.http.problems import handle_error
 from govid.gateway.logging import change_level, configure_logging
-from govid.gateway.settings import Settings, SettingsReloader
+from govid.gateway.settings import REREAD_FILES, Settings, SettingsError, SettingsReloader
 from govid.gateway.wiring import Components
 
 
@@ -41,6 +42,7 @@ def create_app(settings: Settings, reloader: SettingsReloader | None = None) -> 
         reloader.on_reload(
             {"GOVID_LOG_LEVEL"}, lambda changed: change_level(changed.log_level, request_log)
         )
+        reloader.on_reload(REREAD_FILES, partial(_check_kafka_files, settings))
     scrape = metrics.MetricsScrape(components.registry, components.bus.refresh_gauges)
     pauses = GcPauseHistogram(components.registry)
     app = Litestar(
@@ -137,6 +139,16 @@ async def _run_module_tasks(modules: Any) -> AsyncIterator[None]:
 def _module_routes(components: Components) -> list[Any]:
     """Return the modules' routers, which the bus's `Module` stores without their type."""
     return [route for module in components.modules for route in module.routes]
+
+
+def _check_kafka_files(settings: Settings, changed: Settings) -> None:
+    """Check that only the contents of files differ: the clients of Kafka read them again.
+
+    Raises:
+        SettingsError: a value or the path of a file differs.
+    """
+    if changed.bus.kafka_security != settings.bus.kafka_security:
+        raise SettingsError(["a value or the path of a file has changed: restart govid"])
 
 
 @asynccontextmanager

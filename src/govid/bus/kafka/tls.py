@@ -54,9 +54,11 @@ def _load_client_certificate(context: ssl.SSLContext, security: KafkaSecurity) -
         key_file, setting = security.certificate_file, CERTIFICATE_SETTING
     key = _read_pem(key_file, setting)
     try:
-        context.load_cert_chain(
-            security.certificate_file, key_file, lambda: security.key_password or ""
-        )
+        password = security.key_password.read()
+    except OSError:
+        raise TlsFilesInvalid(f"the file of {KEY_PASSWORD_SETTING} cannot be read") from None
+    try:
+        context.load_cert_chain(security.certificate_file, key_file, lambda: password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             reason = f"the key of {setting} does not fit the certificate of {CERTIFICATE_SETTING}"

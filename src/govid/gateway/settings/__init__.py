@@ -4,11 +4,13 @@ No other package uses pydantic-settings, and nothing is read at import time. Whe
 safe in production is decided in `gateway/checks`.
 """
 
+from govid.gateway.settings.kafka import REREAD_FILES
 from govid.gateway.settings.loading import SettingsError, load_from_environment, render_example
 from govid.gateway.settings.model import Settings, ShownSetting
 from govid.gateway.settings.reloading import SettingsReloader
 
 __all__ = [
+    "REREAD_FILES",
     "Settings",
     "SettingsError",
     "SettingsReloader",

@@ -11,7 +11,10 @@ from govid.gateway.settings.environment import Environment
 
 PROTOCOL = "GOVID_KAFKA_SECURITY_PROTOCOL"
 MECHANISM = "GOVID_KAFKA_SASL_MECHANISM"
+CA_FILE = "GOVID_KAFKA_SSL_CA_FILE"
 CERTIFICATE = "GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+KEY_FILE = "GOVID_KAFKA_SSL_KEY_FILE"
+KEY_PASSWORD = "GOVID_KAFKA_SSL_KEY_PASSWORD"  # noqa: S105 - a name
 PASSWORD = "GOVID_KAFKA_SASL_PASSWORD"  # noqa: S105 - a name
 CLIENT_SECRET = "GOVID_KAFKA_OAUTH_CLIENT_SECRET"  # noqa: S105 - a name
 
@@ -31,6 +34,7 @@ def build_kafka_security(
         KafkaSecurity,
         prefix="kafka_",
         protocol=environment.kafka_security_protocol,
+        key_password=_secret_source(environment.kafka_key_password, secret_files.get(KEY_PASSWORD)),
         sasl_password=_secret_source(environment.kafka_sasl_password, secret_files.get(PASSWORD)),
         oauth_client_secret=_secret_source(
             environment.kafka_oauth_client_secret, secret_files.get(CLIENT_SECRET)
@@ -38,17 +42,24 @@ def build_kafka_security(
     )
 
 
+REREAD_FILES = (CA_FILE, CERTIFICATE, KEY_FILE, KEY_PASSWORD, PASSWORD, CLIENT_SECRET)
+"""Settings whose files the clients of Kafka read again while govid runs."""
+
+
 def _secret_source(secret: SecretStr | None, file: Path | None) -> SecretSource:
-    return SecretSource(value="" if secret is None else secret.get_secret_value(), file=file)
+    if secret is None or file is not None:
+        # Without its present content, so that settings are equal if the file is the same.
+        return SecretSource(file=file)
+    return SecretSource(value=secret.get_secret_value())
 
 
 def _find_problems(environment: Environment) -> Iterator[str]:
     """Yield what is missing, and what is given although nothing would use it."""
     tls = {
-        "GOVID_KAFKA_SSL_CA_FILE": environment.kafka_ca_file,
+        CA_FILE: environment.kafka_ca_file,
         CERTIFICATE: environment.kafka_certificate_file,
-        "GOVID_KAFKA_SSL_KEY_FILE": environment.kafka_key_file,
-        "GOVID_KAFKA_SSL_KEY_PASSWORD": environment.kafka_key_password,
+        KEY_FILE: environment.kafka_key_file,
+        KEY_PASSWORD: environment.kafka_key_password,
     }
     user = {
         "GOVID_KAFKA_SASL_USERNAME": environment.kafka_sasl_username,
@@ -65,7 +76,7 @@ def _find_problems(environment: Environment) -> Iterator[str]:
         yield from _find_unused({**tls, **user, **client, **scope}, f"{PROTOCOL}=PLAINTEXT")
         return
     if environment.kafka_certificate_file is None:
-        yield from _find_unused(tls, f"no {CERTIFICATE}", but="GOVID_KAFKA_SSL_CA_FILE")
+        yield from _find_unused(tls, f"no {CERTIFICATE}", but=CA_FILE)
     if protocol == "SSL":
         yield from _find_unused({**user, **client, **scope}, f"{PROTOCOL}=SSL")
     elif mechanism == "OAUTHBEARER":

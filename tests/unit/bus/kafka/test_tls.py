@@ -9,6 +9,7 @@ import pytest
 from govid.bus.kafka.errors import TlsFilesInvalid
 from govid.bus.kafka.tls import ReloadingTlsContext, build_tls_context, certificate_warnings
 from govid.bus.settings import KafkaSecurity
+from govid.bus.shared.secret_source import SecretSource
 from tests.backends.certificates import CertificateAuthority, CertificateFiles
 
 CA, CERTIFICATE, KEY = (
@@ -34,7 +35,7 @@ def security(
         ca_file=authority.file,
         certificate_file=files.certificate,
         key_file=files.key,
-        key_password=password,
+        key_password=SecretSource(value=password or ""),
     )
 
 

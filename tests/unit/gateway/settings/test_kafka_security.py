@@ -154,3 +154,17 @@ def test_a_client_that_kafka_cannot_know_is_a_warning() -> None:
     )
     assert expected in warnings(load({PROTOCOL: "SSL"}))
     assert expected not in warnings(load({PROTOCOL: "SASL_SSL", **USER}))
+
+
+def test_settings_are_equal_if_only_the_content_of_a_file_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    values = {PROTOCOL: "SASL_SSL", "GOVID_KAFKA_SASL_USERNAME": "govid"}
+    monkeypatch.setenv("GOVID_KAFKA_SASL_PASSWORD_FILE", str(file))
+    file.write_text("first")
+    before = load(values).bus.kafka_security
+    file.write_text("second")
+    assert load(values).bus.kafka_security == before
+    monkeypatch.delenv("GOVID_KAFKA_SASL_PASSWORD_FILE")
+    assert load({**values, "GOVID_KAFKA_SASL_PASSWORD": "first"}).bus.kafka_security != before
