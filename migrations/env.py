@@ -21,11 +21,10 @@ from sqlalchemy import Connection, pool, text
 
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import create_engine
+from govid.gateway.database_roles import find_roles
+from govid.gateway.migrations import ADVISORY_LOCK, LOCK_MS
 
-# Any number will do as long as every replica uses the same one: "govid" in hexadecimal.
-ADVISORY_LOCK = 0x676F766964
 STATEMENT_MS = 120_000
-LOCK_MS = 5_000
 POLL_SECONDS = 0.2
 
 
@@ -62,19 +61,28 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+async def find_owner(url: str) -> str | None:
+    """Return the role that has to own what migrations create, None for the role of *url*."""
+    connection = await ConnectionFactory(url, application="govid migrate").connect()
+    try:
+        roles = await find_roles(connection)
+    finally:
+        await connection.close()
+    return None if roles is None else roles.owner
+
+
 async def online() -> None:
-    """Connect and migrate."""
-    factory = ConnectionFactory(
-        context.config.attributes["database_url"],
-        application="govid migrate",
-        # A migration that cannot get its lock in time must fail, not queue all traffic behind it.
-        settings=session_settings(
-            "govid migrate",
-            statement_ms=STATEMENT_MS,
-            lock_ms=LOCK_MS,
-            idle_in_transaction_ms=STATEMENT_MS,
-        ),
+    """Connect and migrate, as the owner if the database has roles (ADR-0039)."""
+    settings = session_settings(
+        "govid migrate",
+        statement_ms=STATEMENT_MS,
+        lock_ms=LOCK_MS,
+        idle_in_transaction_ms=STATEMENT_MS,
     )
+    url = context.config.attributes["database_url"]
+    if (owner := await find_owner(url)) is not None:
+        settings["role"] = owner
+    factory = ConnectionFactory(url, application="govid migrate", settings=settings)
     engine = create_engine(factory, poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)

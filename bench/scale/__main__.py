@@ -96,7 +96,9 @@ def _operations(connection: Any, database: Database, account: Any) -> dict[str, 
             FIRST_SINCE, first_uuid7_at(now - timedelta(days=1)), 1000
         ),
         "I8 metrics": lambda: DatabaseSampler(database).refresh(),
-        "I11 retention asks": lambda: connection.fetchval(RETENTION["event_needed"], *day),
+        "I11 retention asks": lambda: connection.fetchval(
+            RETENTION["is_range_needed"], "event", *day
+        ),
     }
 
 

@@ -405,10 +405,7 @@ OWNS = (
     "the database role keeper owns the tables, so it may remove the triggers that protect events; "
     "let `govid migrate` run as the owner and `govid serve` as another role"
 )
-PARTITIONS = (
-    "the database's role may not create and drop partitions of bus.event, as it does not own the "
-    "table: retention could not run"
-)
+NO_RETENTION = "the database's role may not EXECUTE function bus.drop_day: retention could not run"
 OTHER_ENCRYPTION = (
     "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the former "
     "one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
@@ -515,7 +512,16 @@ ROWS = [
     row("c7 session mode", pooler("session"), WARNING, SUPERUSER),
     row("c8 superuser", user("postgres"), WARNING, SUPERUSER),
     row("c8 owner", user(OWNER), WARNING, OWNS),
-    row("c9 no ownership", user(ROLE), FAULT, PARTITIONS),
+    row(
+        "c9 no retention",
+        statements(
+            f"REVOKE EXECUTE ON FUNCTION bus.drop_day FROM {ROLE}",
+            f"GRANT EXECUTE ON FUNCTION bus.drop_day TO {ROLE}",
+            who=ROLE,
+        ),
+        FAULT,
+        NO_RETENTION,
+    ),
     row(
         "c9 no select of a sequence",
         statements(
@@ -824,8 +830,10 @@ def test_a_sound_installation_has_no_fault(place: ServerPlace, tmp_path: Path) -
 def test_no_fault_of_the_database_hides_another(place: ServerPlace, tmp_path: Path) -> None:
     changed = statements(
         f"ALTER ROLE {ROLE} SET default_transaction_read_only = on;"
+        f"REVOKE EXECUTE ON FUNCTION bus.drop_day FROM {ROLE};"
         "ALTER TABLE public.govid_version RENAME TO put_aside",
         f"ALTER ROLE {ROLE} RESET default_transaction_read_only;"
+        f"GRANT EXECUTE ON FUNCTION bus.drop_day TO {ROLE};"
         "ALTER TABLE public.put_aside RENAME TO govid_version",
         {**UNSAFE, "GOVID_PSEUDONYM_KEY": OTHER_KEY, "GOVID_CORS_ORIGINS": "*"},
         who=ROLE,
@@ -834,5 +842,5 @@ def test_no_fault_of_the_database_hides_another(place: ServerPlace, tmp_path: Pa
         code, lines = check(tmp_path, environment_of(place, given.settings))
     behind = f"the database is at migration none, not at {head_revision()}: `govid migrate`"
     faults = ("GOVID_CORS_ORIGINS allows any origin", behind, OTHER_PSEUDONYMS, READ_ONLY)
-    assert {f"fault: {one}" for one in (*faults, PARTITIONS, FSYNC)} <= set(lines)
+    assert {f"fault: {one}" for one in (*faults, NO_RETENTION, FSYNC)} <= set(lines)
     assert code == 5

@@ -12,12 +12,8 @@ import pytest
 from govid.bus import BusSettings, Database
 from govid.bus.gauges import DatabaseSampler
 from govid.bus.storage.connection import ConnectionFactory
-from govid.gateway.checks.database import (
-    CHANGED_ROWS,
-    REMOVED_ROWS,
-    database_problems,
-    database_warnings,
-)
+from govid.gateway.checks.database import database_problems, database_warnings
+from govid.gateway.database_roles import CHANGED_ROWS, REMOVED_ROWS, RETENTION_FUNCTIONS
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.http.serving import demonstration, serving
@@ -28,6 +24,7 @@ EVERYTHING_BUT_OWNERSHIP = (
     f"GRANT USAGE ON SCHEMA {SCHEMAS} TO {ROLE}",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMAS}, public TO {ROLE}",
     f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {SCHEMAS} TO {ROLE}",
+    f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMAS} TO {ROLE}",
 )
 
 
@@ -65,16 +62,22 @@ async def test_c9_owner_has_no_faults(server: DebianServer) -> None:
     assert await faults(server.url()) == []
 
 
-async def test_c9_role_without_ownership_cannot_run_retention(server: DebianServer) -> None:
-    of_tables = (
-        "the database's role may not create and drop partitions of bus.{}, as it does not own the "
-        "table: retention could not run"
-    )
-    assert await faults(server.url(user=ROLE)) == [
-        of_tables.format("event"),
-        of_tables.format("receipt"),
-        "the database's role may not CREATE in schema bus: retention could not run",
-    ]
+async def test_c9_role_without_ownership_has_no_faults(server: DebianServer) -> None:
+    assert await faults(server.url(user=ROLE)) == []
+
+
+async def test_c9_functions_of_another_role_than_the_owner_of_tables_are_named(
+    server: DebianServer,
+) -> None:
+    await server.execute(f"ALTER FUNCTION bus.drop_day OWNER TO {ROLE}")
+    try:
+        [fault] = await faults(server.url())
+    finally:
+        await server.execute(
+            "ALTER FUNCTION bus.drop_day OWNER TO postgres",
+            f"GRANT EXECUTE ON FUNCTION bus.drop_day TO {ROLE}",
+        )
+    assert fault.startswith("function bus.drop_day belongs to a role without the rights of")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,14 @@ async def test_c9_role_without_ownership_cannot_run_retention(server: DebianServ
         ("UPDATE", "TABLE nhs.appointment", "UPDATE table nhs.appointment"),
         ("DELETE", "TABLE bus.delivery", "DELETE table bus.delivery"),
         ("DELETE", "TABLE hmrc.consent", "DELETE table hmrc.consent"),
+        *(
+            (
+                "EXECUTE",
+                f"FUNCTION bus.{name}",
+                f"EXECUTE function bus.{name}: retention could not run",
+            )
+            for name in RETENTION_FUNCTIONS
+        ),
     ],
 )
 async def test_c9_missing_right_is_named(

@@ -5,6 +5,11 @@ from alembic.config import Config
 
 from govid.gateway.schema_version import migrations_folder
 
+# Any number will do as long as every replica uses the same one: "govid" in hexadecimal.
+ADVISORY_LOCK = 0x676F766964
+LOCK_MS = 5_000
+"""How long a statement waits for a lock: it must fail, not queue all traffic behind it."""
+
 
 def build_alembic_config(database_url: str) -> Config:
     """Return Alembic's configuration for *database_url*."""

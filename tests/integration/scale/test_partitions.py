@@ -16,8 +16,7 @@ from govid.bus.kafka.relay import QUERIES as RELAY_QUERIES
 from govid.bus.operations import backfill, inspection, outbox_tail, replay, verify_outbox
 from govid.bus.operations.delivery_filter import DeliveryFilter
 from govid.bus.shared.ids import first_uuid7_at, uuid7, uuid7_timestamp
-from govid.bus.storage.partitions import QUERIES as RETENTION
-from tests.integration.scale.plans import partitions_read
+from tests.integration.scale.plans import function_body, partitions_read
 
 Arguments = Callable[[Any], Sequence[Any]]
 NOW = datetime.now(UTC)
@@ -129,7 +128,6 @@ COMMANDS: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
             *(["identity.verification.requested"], 0, max(e.positions), *e.bounds[1:]),
         ),
     ),
-    "retention": (RETENTION["event_needed"], lambda e: (e.lower, e.upper)),
 }
 
 
@@ -140,6 +138,15 @@ async def test_i2_i4_i12_statements_about_a_day_read_that_day(
     statement, arguments = COMMANDS[name]
     read = await partitions_read(aged, statement, arguments(events))
     assert read <= {f"event_{_day(A_DAY)}", f"receipt_{_day(A_DAY)}"}
+
+
+async def test_i12_retention_asks_about_a_day_from_that_day_alone(
+    aged: Any, events: _Events
+) -> None:
+    statement = await function_body(aged, "is_event_range_needed")
+    assert await partitions_read(aged, statement, (events.lower, events.upper)) == {
+        f"event_{_day(A_DAY)}"
+    }
 
 
 @pytest.mark.parametrize("days", [1, 3, 10])

@@ -22,7 +22,7 @@ from govid.bus.storage.partitions import QUERIES as RETENTION
 from govid.bus.storage.quotas import QuotaCounters
 from govid.identity.repository import login_lockouts
 from tests.integration.scale.conftest import PENDING
-from tests.integration.scale.plans import rows_read, scans
+from tests.integration.scale.plans import function_body, rows_read, scans
 
 NOW = datetime.now(UTC)
 ME = uuid7()
@@ -163,14 +163,15 @@ async def test_i11_retention_asks_by_index_what_is_pending_of_a_day(
 ) -> None:
     lower = first_uuid7_at(NOW - timedelta(days=days_ago))
     upper = first_uuid7_at(NOW - timedelta(days=days_ago - 0.5))
+    statement = await function_body(aged, "is_event_range_needed")
     # The names of the subscribers cost two look-ups each.
-    assert await rows_read(aged, RETENTION["event_needed"], [lower, upper], "delivery") <= 4
+    assert await rows_read(aged, statement, [lower, upper], "delivery") <= 4
 
 
 async def test_i11_a_day_with_something_pending_is_needed(aged: Any) -> None:
     lower, upper = first_uuid7_at(NOW - timedelta(hours=1)), UUID(int=2**128 - 1)
-    assert await aged.fetchval(RETENTION["event_needed"], lower, upper) is True
-    assert await aged.fetchval(RETENTION["event_needed"], UUID(int=0), lower) is False
+    assert await aged.fetchval(RETENTION["is_range_needed"], "event", lower, upper) is True
+    assert await aged.fetchval(RETENTION["is_range_needed"], "event", UUID(int=0), lower) is False
 
 
 @pytest.mark.parametrize(

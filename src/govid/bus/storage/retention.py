@@ -45,9 +45,7 @@ RetentionStep = Callable[[], Awaitable[None]]
 
 
 class DailyPartitioned(msgspec.Struct, frozen=True):
-    """Daily partitions, dropped by age; `column` has the ids that partition the table."""
-
-    column: str
+    """Daily partitions, dropped by age."""
 
 
 class AgeLimited(msgspec.Struct, frozen=True):
@@ -62,8 +60,8 @@ class Unlimited(msgspec.Struct, frozen=True):
 
 RULES: Mapping[str, DailyPartitioned | AgeLimited | Unlimited] = {
     # Events first: a receipt is dropped after its event.
-    "event": DailyPartitioned(column="id"),
-    "receipt": DailyPartitioned(column="event_id"),
+    "event": DailyPartitioned(),
+    "receipt": DailyPartitioned(),
     "inbox": AgeLimited(),
     "replica": AgeLimited(),
     "delivery": Unlimited("a delivery is deleted when it is completed"),
@@ -150,9 +148,11 @@ class RetentionWorker:
         # Of two clocks the one that drops less is used: a clock that jumps ahead by a year must not
         # drop a year of events.
         now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
-        oldest_kept = now - timedelta(days=self._settings.row_retention_days)
+        wanted = now - timedelta(days=self._settings.row_retention_days)
+        # The database may store a longer retention than the settings, and refuses to go below it.
+        oldest_kept: datetime = await connection.fetchval(QUERIES["removable_until"], wanted)
         daily = [
-            (table, PartitionManager(connection, table, rule.column))
+            (table, PartitionManager(connection, table, STATEMENT_MS))
             for table, rule in RULES.items()
             if isinstance(rule, DailyPartitioned)
         ]
@@ -196,16 +196,15 @@ async def _drop_partitions(partitions: PartitionManager, table: str, oldest_kept
     for partition in await partitions.fetch_all():
         if partition.ends_at is None or partition.ends_at > oldest_kept:
             continue
-        if await partitions.drop(partition):
+        if await partitions.drop(partition, oldest_kept):
             log.info("retention.dropped", extra={"partition": partition.name})
         else:
             log.warning("retention.still_needed", extra={"partition": partition.name})
-    if await partitions.truncate_default(first_uuid7_at(oldest_kept)):
+    if await partitions.truncate_default(oldest_kept):
         log.info("retention.dropped", extra={"partition": f"{table}_default"})
 
 
 async def _delete_aged(connection: Any, table: str, before: datetime) -> None:
-    while True:
-        status = await connection.execute(QUERIES[f"purge_{table}"], before, BATCH_ROWS)
-        if int(status.rpartition(" ")[2]) < BATCH_ROWS:
-            return
+    deleted = BATCH_ROWS
+    while deleted == BATCH_ROWS:
+        deleted = await connection.fetchval(QUERIES["delete_aged"], table, before, BATCH_ROWS)

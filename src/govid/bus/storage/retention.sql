@@ -1,4 +1,5 @@
--- The statements of retention. All run on its own connection.
+-- The statements of retention. All run on its own connection. Functions of the tables' owner do what
+-- needs ownership, and refuse what retention may not do (migration 0028, ADR-0039).
 
 -- name: partitions
 -- Every partition of a table of the bus, with its bounds as PostgreSQL writes them.
@@ -7,41 +8,29 @@ FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = ('bus.' || $1::text)::regclass
 
--- name: event_needed
--- Whether events of a range of ids have pending deliveries or dead letters. Pending deliveries are
--- found by index, by the positions of these events: no index begins with their ids.
-WITH RECURSIVE pending AS (
-    (SELECT subscriber FROM bus.delivery ORDER BY subscriber LIMIT 1)
-    UNION ALL
-    SELECT (SELECT d.subscriber FROM bus.delivery d WHERE d.subscriber > p.subscriber
-            ORDER BY d.subscriber LIMIT 1)
-    FROM pending p WHERE p.subscriber IS NOT NULL
-),
-bounds AS MATERIALIZED (
-    SELECT min(pos) AS low, max(pos) AS high FROM bus.event WHERE id >= $1 AND id < $2
-)
-SELECT EXISTS (
-        SELECT FROM bounds b CROSS JOIN pending p CROSS JOIN LATERAL (
-            SELECT FROM bus.delivery d
-            WHERE d.subscriber = p.subscriber AND d.pos >= b.low AND d.pos <= b.high
-            LIMIT 1
-        ) AS delivery
-    )
-    OR EXISTS (SELECT FROM bus.dead WHERE event_id >= $1 AND event_id < $2)
+-- name: removable_until
+SELECT bus.removable_until($1)
 
--- name: receipt_needed
--- Without its receipt an event that still exists would look lost, and a replay would handle it
--- again.
-SELECT EXISTS (SELECT FROM bus.event WHERE id >= $1 AND id < $2)
+-- name: attach_day
+SELECT bus.attach_day($1, $2, $3)
 
--- name: purge_inbox
-DELETE FROM bus.inbox WHERE foreign_id_hash IN (
-    SELECT foreign_id_hash FROM bus.inbox WHERE received_at < $1 ORDER BY received_at LIMIT $2
-    FOR UPDATE SKIP LOCKED
-)
+-- name: exclude_day
+SELECT bus.exclude_day($1, $2)
 
--- name: purge_replica
--- Live replicas delete dead ones at every renewal. These rows remain when the last replica stops.
-DELETE FROM bus.replica WHERE id IN (
-    SELECT id FROM bus.replica WHERE until < $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
-)
+-- name: validate_exclusion
+SELECT bus.validate_exclusion($1)
+
+-- name: end_exclusion
+SELECT bus.end_exclusion($1)
+
+-- name: is_range_needed
+SELECT bus.is_range_needed($1, $2, $3)
+
+-- name: drop_day
+SELECT bus.drop_day($1, $2)
+
+-- name: empty_default
+SELECT bus.empty_default($1, $2)
+
+-- name: delete_aged
+SELECT bus.delete_aged($1, $2, $3)

@@ -1,5 +1,5 @@
 -- name: schema
--- Schema `bus` in lines. Of the partitions only the existence of the default ones is included: the
+-- Schema `bus` in lines; of its functions those that run with the rights of their owner. Of the partitions only the existence of the default ones is included: the
 -- others are created and dropped daily.
 WITH relation AS (
     SELECT c.oid, c.relname AS name, c.relkind AS kind
@@ -33,4 +33,10 @@ SELECT line FROM (
     SELECT format('trigger %s.%s %s', r.name, t.tgname, pg_get_triggerdef(t.oid))
     FROM relation r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
         AND t.tgenabled = 'O'
+    UNION ALL
+    -- Their bodies are not compared, so that a later release may correct one.
+    SELECT format('function %s(%s) %s', p.proname, pg_get_function_identity_arguments(p.oid),
+                  array_to_string(p.proconfig, '; '))
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'bus'
+    WHERE p.prosecdef
 ) AS lines ORDER BY line COLLATE "C"

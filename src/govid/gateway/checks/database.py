@@ -13,7 +13,6 @@ from collections.abc import (
     Collection,
     Iterator,
     Mapping,
-    Sequence,
 )
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,17 +21,23 @@ from typing import Any, Literal
 import asyncpg
 
 from govid.bus.delivery.subscriptions import RELAY
-from govid.bus.shared.ids import first_uuid7_at, uuid7
+from govid.bus.shared.ids import EPOCH, first_uuid7_at, uuid7
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory, InvalidConnectionUrl
 from govid.bus.storage.errors import DRIVER_ERRORS
+from govid.bus.storage.partitions import QUERIES as RETENTION_QUERIES
 from govid.bus.storage.sql import load_statements
+from govid.gateway.database_roles import (
+    CHANGED_ROWS,
+    REMOVED_ROWS,
+    RETENTION_FUNCTIONS,
+    SCHEMAS,
+)
 from govid.gateway.settings import Settings
 
 QUERIES = {
     **load_statements("govid.bus.delivery", "backlog.sql"),
     **load_statements("govid.bus.delivery", "leases.sql"),
 }
-SCHEMAS = ("bus", "identity", "nhs", "hmrc")
 POOLER_SECONDS = 3.0
 PARTITIONED = ("event", "receipt")
 
@@ -65,26 +70,6 @@ _TABLES = """
         AND NOT has_table_privilege(c.oid, needed.privilege)
     ORDER BY 1, 2 DESC
 """
-CHANGED_ROWS: Mapping[str, Sequence[str]] = {
-    "bus": ("inbound_fault", "lease", "parked", "replica", "stream", "topic"),
-    "identity": (
-        *("account", "claimed_facts", "life_event", "link", "quota", "refresh_token"),
-        *("session", "signing_key", "throttle", "verification_attempt"),
-    ),
-    "nhs": ("account", "appointment", "held_slot", "patient", "quota"),
-    "hmrc": ("account", "consent", "consent_request", "quota"),
-}
-"""The tables whose rows the service updates. The others are only inserted into."""
-REMOVED_ROWS: Mapping[str, Sequence[str]] = {
-    "bus": ("dead", "delivery", "inbound_fault", "inbox", "parked", "receipt", "replica"),
-    "identity": (
-        *("claimed_facts", "evidence", "letter", "link", "quota", "refresh_token", "session"),
-        "throttle",
-    ),
-    "nhs": ("booking_answer", "held_slot", "patient", "quota"),
-    "hmrc": ("consent", "consent_request", "quota", "tax_record"),
-}
-"""The tables from which the service or its retention deletes single rows."""
 _CHANGES = """
     SELECT n.nspname || '.' || c.relname AS name, $2 AS privilege
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -114,14 +99,30 @@ _SEQUENCES = """
         AND (needed.privilege = 'USAGE' OR n.nspname = 'bus')
     ORDER BY 1, 2
 """
-_OWNED = """
-    SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'bus' AND c.relname = ANY($1::text[])
-        AND NOT pg_has_role(c.relowner, 'USAGE')
+_FUNCTIONS = """
+    SELECT 'bus.' || wanted AS name
+    FROM unnest($1::text[]) AS wanted
+    JOIN pg_proc p ON p.proname = wanted
+    JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'bus'
+    WHERE NOT has_function_privilege(p.oid, 'EXECUTE')
     ORDER BY 1
 """
-_CREATES = """
-    SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'bus'
+_POWERLESS_FUNCTIONS = """
+    SELECT DISTINCT 'bus.' || p.proname AS name
+    FROM pg_proc p
+    JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'bus'
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = ANY($1::text[])
+    WHERE p.prosecdef AND (
+        NOT pg_has_role(p.proowner, c.relowner, 'USAGE')
+        OR NOT has_schema_privilege(p.proowner, n.oid, 'CREATE')
+    )
+    ORDER BY 1
+"""
+_CAN_READ_VERSION = "SELECT has_table_privilege(to_regclass('public.govid_version'), 'SELECT')"
+# Read through JSON, because the column does not exist before migration 0028.
+_RETENTION = """
+    SELECT (extract(epoch FROM (to_jsonb(v) ->> 'retention')::interval) / 86400)::float8
+    FROM public.govid_version AS v
 """
 _DURABILITY = """
     SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')
@@ -143,6 +144,7 @@ async def database_problems(
     found += [f"the database's role may not {right}" for right in rights]
     if schema_fits:
         found += await _find_absent_tables(connection)
+        found += await _find_powerless_functions(connection)
     if schema_fits and accepts_writes and not rights:
         found += [one async for one in _find_failed_statements(connection)]
     if not allow_unsafe and await _read_setting(connection, "fsync") == "off":
@@ -188,6 +190,16 @@ async def _find_absent_tables(connection: Any) -> list[str]:
     ]
 
 
+async def _find_powerless_functions(connection: Any) -> list[str]:
+    """Return functions of retention that do not have the rights of the tables' owner."""
+    rows = await connection.fetch(_POWERLESS_FUNCTIONS, list(PARTITIONED))
+    return [
+        f"function {row['name']} belongs to a role without the rights of the owner of bus.event: "
+        "retention could not run; `govid migrate --database-roles` gives all to one owner"
+        for row in rows
+    ]
+
+
 async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]:
     """Return warnings about the server behind *connection*."""
     found = []
@@ -203,6 +215,20 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
             "transactions of other roles, and govid_oldest_transaction_seconds is not measured"
         )
     return found
+
+
+async def retention_warnings(connection: Any, days: float) -> list[str]:
+    """Warn if the database keeps rows for longer than *days*, which the settings say."""
+    if not await connection.fetchval(_CAN_READ_VERSION):
+        return []
+    stored: float | None = await connection.fetchval(_RETENTION)
+    if stored is None or stored <= days:
+        return []
+    text = (
+        f"the database keeps events for {stored:g} days, and the settings say {days:g}: `govid "
+        "migrate`, run with the same GOVID_RETENTION_DAYS, stores a shorter retention"
+    )
+    return [text]
 
 
 def describe_connection_error(error: BaseException) -> str:
@@ -271,13 +297,9 @@ async def _find_missing_privileges(connection: Any) -> list[str]:
         )
     ]
     rights += [
-        f"create and drop partitions of bus.{row['name']}, as it does not own the table: "
-        "retention could not run"
-        for row in await connection.fetch(_OWNED, list(PARTITIONED))
+        f"EXECUTE function {row['name']}: retention could not run"
+        for row in await connection.fetch(_FUNCTIONS, list(RETENTION_FUNCTIONS))
     ]
-    # None where there is no such schema yet.
-    if await connection.fetchval(_CREATES) is False:
-        rights.append("CREATE in schema bus: retention could not run")
     return rights
 
 
@@ -288,10 +310,20 @@ def _build_statements(connection: Any) -> Iterator[tuple[str, Callable[[], Await
     def query(name: str, *arguments: Any) -> Callable[[], Awaitable[Any]]:
         return lambda: connection.fetch(QUERIES[name], *arguments)
 
+    def retain(name: str, *arguments: Any) -> Callable[[], Awaitable[Any]]:
+        return lambda: connection.fetch(RETENTION_QUERIES[name], *arguments)
+
+    today = datetime.now(UTC).date()
     yield "read the backlog", query("horizon")
     yield "renew leases", query("heartbeat", replica, 1, 1.0)
     yield "claim leases", query("claim", RELAY, 1, replica, 1.0)
     yield "release leases", query("release", replica, [RELAY], [0])
+    # On a database in use none of them has to change anything, or waits for a lock.
+    yield "create partitions", retain("attach_day", "event", today, True)
+    yield "end a check of partitions", retain("end_exclusion", "event")
+    yield "drop partitions", retain("drop_day", "event_default", EPOCH)
+    yield "empty default partitions", retain("empty_default", "event", EPOCH)
+    yield "delete aged rows", retain("delete_aged", "inbox", EPOCH, 1)
     yield "notify other replicas", lambda: connection.fetch("SELECT pg_notify('govid_check', '')")
 
 
@@ -300,6 +332,8 @@ async def _find_failed_statements(connection: Any) -> AsyncIterator[str]:
         try:
             async with _rolled_back(connection):
                 await execute()
+        except asyncpg.LockNotAvailableError:
+            continue  # It was allowed to try; retention would try again later.
         except asyncpg.PostgresError as error:
             yield f"the database does not let govid {name} (SQLSTATE {error.sqlstate})"
 
@@ -328,7 +362,9 @@ _ROLE = """
            EXISTS (
                SELECT FROM pg_catalog.pg_class c
                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE n.nspname = 'bus' AND c.relname = 'event' AND c.relowner = r.oid
+               WHERE n.nspname = 'bus' AND c.relname = 'event'
+                   -- A member of the owner may do what the owner may.
+                   AND pg_has_role(r.oid, c.relowner, 'MEMBER')
            ) AS is_owner
     FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
 """

@@ -24,6 +24,7 @@ from govid.gateway.checks.database import (
     describe_connection_error,
     detect_pool_mode,
     foreign_topic_warnings,
+    retention_warnings,
 )
 from govid.gateway.checks.settings import unsafe_settings
 from govid.gateway.dev.state import StateFolder
@@ -96,6 +97,7 @@ async def backend_warnings(settings: Settings) -> list[str]:
             return [
                 *await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database),
                 *await foreign_topic_warnings(connection, topics),
+                *await retention_warnings(connection, settings.bus.row_retention_days),
             ]
         finally:
             await connection.close()

@@ -1,6 +1,7 @@
 """`govid migrate`: applies migrations, or shows which are pending."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import click
@@ -13,13 +14,24 @@ from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
 from govid.gateway import migrations, schema_version
-from govid.gateway.cli.errors import CommandError, CommandRefused, ExitCode
+from govid.gateway.cli.errors import CommandError, CommandRefused, ExitCode, InvalidUsage
 from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.target import (
     Installation,
     connect_to_database,
     explain_database_error,
     find_installation,
+)
+from govid.gateway.database_roles import (
+    DEFAULT_PREFIX,
+    PREFIX_PATTERN,
+    DatabaseRoles,
+    apply_grants,
+    build_script,
+    find_roles,
+    list_setup_statements,
+    own_in_another_database,
+    set_up_roles,
 )
 from govid.identity import (
     SHARED_REASONS,
@@ -29,6 +41,22 @@ from govid.identity import (
     rewrite_mailbox_keys,
 )
 
+_NO_PRIVILEGE = "42501"
+_STORE_RETENTION = """
+    UPDATE public.govid_version SET retention = make_interval(secs => $1 * 86400)
+    WHERE retention <> make_interval(secs => $1 * 86400)
+"""
+
+
+def _check_prefix(_context: object, _option: object, prefix: str | None) -> str | None:
+    """Refuse a prefix that would need quotes in SQL, or leave no place for the rest of a name."""
+    if prefix is not None and PREFIX_PATTERN.fullmatch(prefix) is None:
+        raise click.BadParameter(
+            "a prefix has 1 to 41 lower-case letters, digits and underscores, and begins with "
+            "no digit."
+        )
+    return prefix
+
 
 class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     """The schema of a database. `pending` are the missing revisions, in order of application."""
@@ -36,6 +64,8 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     current: str | None
     head: str
     pending: tuple[str, ...]
+    role_statements: tuple[str, ...] | None = None
+    """What is missing until the database roles are set up; None if they were not asked for."""
 
 
 @click.command("migrate", cls=rich_click.RichCommand, epilog="Example: govid migrate --dry-run")
@@ -49,36 +79,71 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
 @click.option("--dry-run", is_flag=True, help="List what would be applied; apply nothing.")
+@click.option(
+    "--database-roles",
+    is_flag=True,
+    help="Also create the roles owner, application, purge and auditor, and give all to the owner.",
+)
+@click.option(
+    "--role-prefix",
+    metavar="PREFIX",
+    callback=_check_prefix,
+    help="How the names of these roles begin.  [default: the present ones, else govid_]",
+)
 @json_option
-def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> None:
+def command(
+    action: str,
+    to: str,
+    sql: bool,
+    dry_run: bool,
+    database_roles: bool,
+    role_prefix: str | None,
+    as_json: bool,
+) -> None:
     """Bring the database to this release's schema (up), or show its schema (status).
 
     Several replicas may run it at once: one migrates, the others wait. `status` exits with 5 if a
-    migration is pending.
+    migration is pending. The privileges of database roles are applied each time.
     """
+    if database_roles and to != "head":
+        raise InvalidUsage("--database-roles needs the whole schema: leave out --to.")
     if sql:
         # No connection is made; Alembic only needs the dialect of the URL.
         upgrade(migrations.build_alembic_config("postgresql://offline"), to, sql=True)
+        if database_roles:
+            click.echo(build_script(DatabaseRoles(role_prefix or DEFAULT_PREFIX)))
         return
     installation = find_installation()
     state = asyncio.run(read_migration_state(installation, to))
+    roles = asyncio.run(choose_roles(installation, role_prefix)) if database_roles else None
     output = Output(as_json=as_json)
     if action == "status" or dry_run:
+        if roles is not None:
+            state = asyncio.run(_add_role_statements(installation, state, roles))
         _print_state(output, state)
         if action == "status" and state.pending:
             click.get_current_context().exit(ExitCode.WRONG)
         return
     if state.pending:
+        asyncio.run(refuse_other_roles(installation))
         apply_migrations(installation, to)
+    if roles is not None:
+        asyncio.run(_set_up(installation, roles))
     _print_state(
         output,
         msgspec.structs.replace(asyncio.run(read_migration_state(installation, to)), pending=()),
     )
     print_note(f"Applied {len(state.pending)}.")
-    if to == "head":
-        asyncio.run(_rewrite_mailboxes(installation))
-        asyncio.run(_check_keys(installation))
-    if shared := asyncio.run(_count_migration_reviews(installation)):
+    asyncio.run(_finish(installation, is_current=to == "head"))
+
+
+async def _finish(installation: Installation, *, is_current: bool) -> None:
+    """Do what migrations cannot: privileges, what needs keys or Python, and notes about data."""
+    if is_current:
+        await apply_privileges(installation)
+        await _rewrite_mailboxes(installation)
+        await _check_keys(installation)
+    if shared := await _count_migration_reviews(installation):
         print_note(
             f"{shared} accounts lost their number or address to another account and need a "
             "review: `govid check` names the reasons."
@@ -109,6 +174,98 @@ async def read_migration_state(installation: Installation, to: str = "head") -> 
         raise _explain_unknown_revision(error) from error
     return MigrationState(
         current=current, head=schema_version.head_revision(), pending=tuple(reversed(steps))
+    )
+
+
+async def choose_roles(installation: Installation, prefix: str | None) -> DatabaseRoles:
+    """Return the roles that the database has or is to get.
+
+    Raises:
+        CommandRefused: it has others, or another database of the server has these.
+    """
+    async with connect_to_database(installation) as connection:
+        present = await find_roles(connection)
+        roles = present if prefix is None and present else DatabaseRoles(prefix or DEFAULT_PREFIX)
+        if present is not None and present != roles:
+            raise CommandRefused(
+                f"the database has roles already: {', '.join(present.all_names)}; nothing was "
+                "changed.",
+                f"Leave out --role-prefix, or first give schema bus to another owner than "
+                f"{present.owner}.",
+            )
+        if present is None and prefix is None and await own_in_another_database(connection, roles):
+            raise CommandRefused(
+                f"{roles.owner} owns another database of this server, whose application could then "
+                "use this one; nothing was changed.",
+                "Choose a --role-prefix for this installation; to share the roles on purpose, name "
+                f"it: --role-prefix {roles.prefix}",
+            )
+    return roles
+
+
+async def _add_role_statements(
+    installation: Installation, state: MigrationState, roles: DatabaseRoles
+) -> MigrationState:
+    async with connect_to_database(installation) as connection:
+        statements = await list_setup_statements(connection, roles)
+    return msgspec.structs.replace(state, role_statements=tuple(statements))
+
+
+async def _set_up(installation: Installation, roles: DatabaseRoles) -> None:
+    """Create *roles* and let the owner own everything.
+
+    Raises:
+        CommandError: a privilege is missing, or a lock was not available.
+    """
+    async with connect_to_database(installation) as connection:
+        try:
+            count = await set_up_roles(connection, roles, migrations.LOCK_MS)
+        except asyncpg.PostgresError as error:
+            reason = explain_database_error(error)
+            if reason is None or error.sqlstate != _NO_PRIVILEGE:
+                raise
+            raise type(reason)(
+                f"{reason.message} Roles are created, and tables given away, by a superuser or by "
+                "the owner of the database and its tables with CREATEROLE.",
+                "Run it as such a role; it continues where it has stopped.",
+            ) from error
+    print_note(f"Database roles: {', '.join(roles.all_names)} ({count} statements).")
+
+
+async def refuse_other_roles(installation: Installation) -> None:
+    """Refuse to migrate as a role that may not act as the owner.
+
+    Raises:
+        CommandRefused: the database has roles, and this one is not a member of the owner.
+    """
+    async with connect_to_database(installation) as connection:
+        roles = await find_roles(connection)
+        if roles is not None and not await _is_owner(connection, roles):
+            raise CommandRefused(
+                f"the database role is not a member of {roles.owner}, which owns the tables of "
+                "govid; nothing was changed.",
+                f"Run `govid migrate` as a role that is: GRANT {roles.owner} TO it.",
+            )
+
+
+async def apply_privileges(installation: Installation) -> None:
+    """Give the database roles their privileges, and store how long rows are kept at least.
+
+    A role that may not do it changes nothing: a server may run `govid migrate` at each start with
+    its own role if no migration is pending.
+    """
+    days = installation.settings.bus.row_retention_days
+    async with connect_to_database(installation) as connection:
+        roles = await find_roles(connection)
+        if roles is None or await _is_owner(connection, roles):
+            if roles is not None:
+                await apply_grants(connection, roles, migrations.ADVISORY_LOCK)
+            await connection.execute(_STORE_RETENTION, days)
+
+
+async def _is_owner(connection: Any, roles: DatabaseRoles) -> bool:
+    return bool(
+        await connection.fetchval("SELECT pg_has_role(current_user, $1, 'MEMBER')", roles.owner)
     )
 
 
@@ -176,6 +333,11 @@ def _explain_unknown_revision(error: Exception) -> CommandError:
 
 
 def _print_state(output: Output, state: MigrationState) -> None:
-    output.print_mapping(
-        {"current": state.current, "head": state.head, "pending": list(state.pending)}
-    )
+    shown: dict[str, Any] = {
+        "current": state.current,
+        "head": state.head,
+        "pending": list(state.pending),
+    }
+    if state.role_statements is not None:
+        shown["role_statements"] = list(state.role_statements)
+    output.print_mapping(shown)

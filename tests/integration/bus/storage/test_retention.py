@@ -3,13 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from govid.bus import BusSettings, Database
+from govid.bus.shared.ids import first_uuid7_at
+from govid.bus.storage.partitions import QUERIES as RETENTION
 from govid.bus.storage.partitions import PartitionManager, PartitionRange
 from govid.bus.storage.retention import (
     ADVISORY_LOCK,
@@ -211,6 +216,23 @@ async def test_r14_nothing_leaves_before_kafka_has_forgotten_it(
     assert f"{OLD:%Y%m%d}" in await partitions(database, "event")
 
 
+async def test_i5_a_shorter_setting_than_the_stored_retention_drops_nothing_and_warns_of_nothing(
+    bus_settings: BusSettings,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    young = TODAY - 10 * DAY
+    await RetentionWorker(bus_settings, FixedClock(noon_of(young))).run_once()
+    settings = msgspec.structs.replace(bus_settings, retention_days=1, kafka_retention_days=1)
+    worker = RetentionWorker(settings, FixedClock(noon_of(TODAY)))
+    assert await worker.run_once()
+    assert f"{young:%Y%m%d}" in await partitions(database, "event")
+    assert not [one for one in caplog.records if one.message == "retention.still_needed"]
+    await database.reads.execute("UPDATE public.govid_version SET retention = '1 day'")
+    assert await worker.run_once()
+    assert f"{young:%Y%m%d}" not in await partitions(database, "event")
+
+
 async def test_a_clock_that_jumps_ahead_drops_nothing(
     bus_settings: BusSettings, retention: RetentionWorker, database: Database
 ) -> None:
@@ -299,31 +321,42 @@ async def test_a_row_that_is_on_its_way_when_its_day_is_added_is_not_refused(
     assert await find_partition(database, "event", "id", event_id) == f"{TODAY:%Y%m%d}"
 
 
-async def test_r4_a_replica_that_freezes_while_it_locks_others_out_is_thrown_out(
+async def test_r4_a_replica_that_freezes_while_it_drops_a_day_keeps_no_lock(
     retention: RetentionWorker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frozen = asyncio.Event()
 
-    async def freeze(*_arguments: Any, **_options: Any) -> None:
+    @asynccontextmanager
+    async def freeze(_: PartitionManager) -> AsyncIterator[None]:
+        yield
         frozen.set()
         await asyncio.sleep(30)
 
     await retention.run_once()
-    # Between the lock and what follows it the process stops.
-    monkeypatch.setattr(
-        PartitionManager, "_is_needed", freeze_on_second(PartitionManager._is_needed, freeze)
-    )
-    late = RetentionWorker(retention._settings, FixedClock(noon_of(TODAY)))
-    await make_old(database)
-    working = asyncio.create_task(late.run_once())
+    # After the statement that locks the table the process stops.
+    monkeypatch.setattr(PartitionManager, "_exclusive_lock_limit", freeze)
+    await attach_old_day(database)
+    working = asyncio.create_task(retention.run_once())
     async with asyncio.timeout(10):
         await frozen.wait()
         await store(database, event_id_at(TODAY))
     working.cancel()
     await asyncio.wait([working])
+    assert "old" not in await partitions(database, "event")
 
 
-async def make_old(database: Database) -> None:
+async def test_r4_who_waits_for_a_lock_of_retention_waits_no_longer_than_its_limit(
+    database: Database, other: Any
+) -> None:
+    await attach_old_day(database)
+    await other.execute("SET statement_timeout = 300000")
+    manager = PartitionManager(other, "event", 300_000)
+    async with manager._exclusive_lock_limit():
+        assert await other.fetchval("SHOW statement_timeout") == "1s"
+    assert await other.fetchval("SHOW statement_timeout") == "5min"
+
+
+async def attach_old_day(database: Database) -> None:
     """Attach a day that is over for long."""
     span = PartitionRange.for_day(OLD)
     await database.reads.execute(
@@ -333,11 +366,93 @@ async def make_old(database: Database) -> None:
     )
 
 
-def freeze_on_second(whole: Any, freeze: Any) -> Any:
-    """Return a method that is *whole* the first time, and freezes the second."""
-    calls = iter([whole])
+RECENT_DAYS = [TODAY, TODAY + DAY, TODAY - DAY, OLD + DAY]
+"""The last one has ended less than 90 days ago."""
 
-    async def method(*arguments: Any) -> Any:
-        return await next(calls, freeze)(*arguments)
 
-    return method
+@pytest.mark.parametrize("table", ["event", "receipt"])
+@pytest.mark.parametrize("day", RECENT_DAYS)
+async def test_i5_the_database_drops_no_day_that_is_younger_than_its_retention(
+    bus_settings: BusSettings, database: Database, table: str, day: date
+) -> None:
+    await RetentionWorker(bus_settings, FixedClock(noon_of(day))).run_once()
+    far = datetime.now(UTC) + 1000 * DAY
+    name = f"{table}_{day:%Y%m%d}"
+    assert not await database.reads.fetchval(RETENTION["drop_day"], name, far)
+    assert f"{day:%Y%m%d}" in await partitions(database, table)
+
+
+@pytest.mark.parametrize("day", [TODAY, OLD + 2 * DAY])
+async def test_i5_the_database_keeps_young_rows_of_the_default_partition(
+    database: Database, day: date
+) -> None:
+    await store(database, event_id_at(day))
+    far = datetime.now(UTC) + 1000 * DAY
+    assert not await database.reads.fetchval(RETENTION["empty_default"], "event", far)
+    assert await database.reads.fetchval("SELECT count(*) FROM bus.event") == 1
+
+
+async def test_i5_the_database_keeps_what_is_pending_for_every_caller(
+    then: RetentionWorker, database: Database
+) -> None:
+    await then.run_once()
+    await store(database, event_id_at(OLD), pending_for="tests.slow")
+    now = datetime.now(UTC)
+    assert not await database.reads.fetchval(RETENTION["drop_day"], f"event_{OLD:%Y%m%d}", now)
+    assert not await database.reads.fetchval(RETENTION["drop_day"], f"receipt_{OLD:%Y%m%d}", now)
+
+
+async def test_i5_the_database_keeps_what_is_pending_in_the_default_partition(
+    database: Database,
+) -> None:
+    await store(database, event_id_at(OLD), pending_for="tests.slow")
+    now = datetime.now(UTC)
+    assert not await database.reads.fetchval(RETENTION["empty_default"], "event", now)
+
+
+@pytest.mark.parametrize("table", ["inbox", "replica"])
+async def test_the_database_keeps_young_rows_that_have_an_age_limit(
+    database: Database, table: str
+) -> None:
+    await database.reads.execute(
+        "INSERT INTO bus.inbox (foreign_id_hash, source, foreign_id, event_id)"
+        " VALUES ('x', 'tests', 'x', gen_random_uuid());"
+        "INSERT INTO bus.replica VALUES (gen_random_uuid(), 1, now())"
+    )
+    far = datetime.now(UTC) + 1000 * DAY
+    assert await database.reads.fetchval(RETENTION["delete_aged"], table, far, 10) == 0
+
+
+@pytest.mark.parametrize("name", ["event", "event_default", "delivery", "account", "", "pg_class"])
+async def test_the_database_drops_nothing_but_partitions(database: Database, name: str) -> None:
+    now = datetime.now(UTC)
+    assert await database.reads.fetchval(RETENTION["drop_day"], name, now) is False
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        ("attach_day", ("delivery", TODAY, False)),
+        ("attach_day", ("event", TODAY + 5000 * DAY, False)),
+        ("exclude_day", ("event", TODAY)),
+        ("exclude_day", ("delivery", TODAY + DAY)),
+        ("validate_exclusion", ("delivery",)),
+        ("end_exclusion", ("delivery",)),
+        ("is_range_needed", ("delivery", UUID(int=0), UUID(int=1))),
+        ("empty_default", ("delivery", datetime.now(UTC))),
+        ("delete_aged", ("event", datetime.now(UTC), 1)),
+    ],
+)
+async def test_the_database_refuses_what_is_not_retention(
+    database: Database, statement: str, arguments: tuple[Any, ...]
+) -> None:
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await database.reads.fetchval(RETENTION[statement], *arguments)
+
+
+@pytest.mark.parametrize("moment", [datetime(1960, 1, 1, tzinfo=UTC), datetime.now(UTC)])
+async def test_the_database_makes_the_same_first_id_as_the_code(
+    database: Database, moment: datetime
+) -> None:
+    found = await database.reads.fetchval("SELECT bus.first_id_at($1)", moment)
+    assert found == first_uuid7_at(moment)

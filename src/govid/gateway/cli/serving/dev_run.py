@@ -18,7 +18,7 @@ from govid.bus.kafka.outage import explain_outage
 from govid.gateway.app import create_app
 from govid.gateway.checks.settings import invalid_origin_problems, secret_problems
 from govid.gateway.cli.errors import CommandRefused
-from govid.gateway.cli.migrate import apply_migrations
+from govid.gateway.cli.migrate import apply_migrations, apply_privileges
 from govid.gateway.cli.output import Output, print_note
 from govid.gateway.cli.serving.listening import format_listener_url
 from govid.gateway.cli.serving.uvicorn_server import run_server
@@ -84,6 +84,7 @@ class DevRun:
         if is_guarded and origin is DatabaseOrigin.FOREIGN:
             raise CommandRefused(_FOREIGN_DATABASE, _FOREIGN_DATABASE_REMEDY)
         apply_migrations(installation)
+        asyncio.run(apply_privileges(installation))
         if is_guarded and origin is DatabaseOrigin.NEW:
             asyncio.run(_mark_database(installation))
         if seeded:
