@@ -93,6 +93,8 @@ def offline() -> None:
     """Print the statements instead of running them (`govid migrate --sql`)."""
     context.configure(
         dialect_name="postgresql",
+        # With the driver's own style each percent sign of a function would be printed twice.
+        dialect_opts={"paramstyle": "named"},
         transaction_per_migration=True,
         version_table_schema="public",
         version_table="govid_version",

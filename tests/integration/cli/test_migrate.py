@@ -64,6 +64,38 @@ def test_the_statements_can_be_read_instead(runner: CliRunner) -> None:
     assert "CREATE SCHEMA bus" in result.stdout
 
 
+@pytest.mark.parametrize("days", ["30", "400"])
+def test_migrate_stores_how_long_rows_are_kept(
+    runner: CliRunner, database_url: str, days: str
+) -> None:
+    runner.env = {**runner.env, "GOVID_RETENTION_DAYS": days}
+    assert runner.invoke(commands, ["migrate"]).exit_code == 0
+    assert asyncio.run(_stored_days(database_url)) == int(days)
+
+
+async def _stored_days(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    found = await connection.fetchval("SELECT retention FROM public.govid_version")
+    await connection.close()
+    return int(found.days)
+
+
+def test_roles_are_listed_before_they_are_created(runner: CliRunner) -> None:
+    options = ["migrate", "--database-roles", "--role-prefix", "never_created_", "--dry-run"]
+    result = runner.invoke(commands, options)
+    assert result.exit_code == 0, result.output
+    assert "CREATE ROLE never_created_owner NOLOGIN;" in result.stdout
+    assert "ALTER TABLE bus.event OWNER TO never_created_owner;" in result.stdout
+    listed = json.loads(runner.invoke(commands, [*options, "--json"]).stdout)["role_statements"]
+    assert "CREATE ROLE never_created_auditor NOLOGIN" in listed
+
+
+def test_roles_need_the_whole_schema(runner: CliRunner) -> None:
+    result = runner.invoke(commands, ["migrate", "--database-roles", "--to", "0020"])
+    assert result.exit_code == 2
+    assert "--database-roles needs the whole schema: leave out --to." in result.stderr
+
+
 def test_an_unreachable_database_is_a_sentence(runner: CliRunner) -> None:
     runner.env = {**runner.env, "GOVID_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     result = runner.invoke(commands, ["migrate"])

@@ -338,6 +338,9 @@ def _print_state(output: Output, state: MigrationState) -> None:
         "head": state.head,
         "pending": list(state.pending),
     }
-    if state.role_statements is not None:
+    if state.role_statements is not None and output.as_json:
         shown["role_statements"] = list(state.role_statements)
     output.print_mapping(shown)
+    if state.role_statements is not None and not output.as_json:
+        for statement in state.role_statements:
+            output.print_text(f"{statement};")
