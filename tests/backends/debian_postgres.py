@@ -20,6 +20,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.backends.certificates import CertificateAuthority, IssuedCertificate
 from tests.backends.ports import free_port
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -182,51 +183,51 @@ async def _caught_up(primary: DebianServer, standby: DebianServer) -> None:
         await target.close()
 
 
+ENCRYPTED_ONLY = "hostssl all all 127.0.0.1/32 scram-sha-256\n"
+
+
 def certificates(server: DebianServer) -> None:
     """Give *server* a certificate for `localhost`, and let it take encrypted connections only.
 
-    `ca.crt` in its folder is the authority that signed it, `other.crt` one that did not.
+    `ca.crt` in its folder is the authority that issued it, `other.crt` one that did not.
     """
-    folder = server.folder
+    authority = CertificateAuthority("ca")
+    (server.folder / "ca.crt").write_bytes(authority.pem)
+    (server.folder / "other.crt").write_bytes(CertificateAuthority("other").pem)
+    encrypt(server, authority.issue("localhost", "localhost"))
 
-    def openssl(*arguments: object) -> None:
-        subprocess.run(
-            [shutil.which("openssl") or "openssl", *(str(one) for one in arguments)],
-            check=True,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
 
-    for name in ("ca", "other"):
-        openssl(
-            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", f"/CN={name}"),
-            *("-keyout", f"{name}.key", "-out", f"{name}.crt"),
-        )
-    openssl(
-        *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
-        *("-keyout", "server.key", "-out", "server.csr"),
+def encrypt(
+    server: DebianServer,
+    issued: IssuedCertificate,
+    client_authority: bytes | None = None,
+    rules: str = ENCRYPTED_ONLY,
+) -> None:
+    """Let *server* use the certificate *issued*, and *rules* as its pg_hba.conf.
+
+    It verifies certificates of clients by *client_authority*, in PEM format.
+    """
+    write_server_certificate(server, issued)
+    settings = {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
+    if client_authority is not None:
+        (server.folder / "clients.crt").write_bytes(client_authority)
+        settings["ssl_ca_file"] = "clients.crt"
+    server.stop("fast")
+    server.settings.update(
+        {
+            name: value if name == "ssl" else str(server.folder / value)
+            for name, value in settings.items()
+        }
     )
-    names = folder / "names"
-    names.write_text("subjectAltName=DNS:localhost\n")
-    openssl(
-        *("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", 2),
-        *("-CAcreateserial", "-extfile", names, "-out", "server.crt"),
-    )
+    (server.data / "pg_hba.conf").write_text(rules)
+    server.start()
+
+
+def write_server_certificate(server: DebianServer, issued: IssuedCertificate) -> None:
+    """Replace the certificate of *server*, which reads it when its settings are reloaded."""
     owner = pwd.getpwnam(SYSTEM_USER)
-    for name in ("server.key", "server.crt"):
-        os.chown(folder / name, owner.pw_uid, owner.pw_gid)
-        (folder / name).chmod(0o600)
-    rules = server.data / "pg_hba.conf"
-    rules.write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
-    asyncio.run(
-        server.execute(
-            "ALTER SYSTEM SET ssl = on",
-            f"ALTER SYSTEM SET ssl_cert_file = '{folder / 'server.crt'}'",
-            f"ALTER SYSTEM SET ssl_key_file = '{folder / 'server.key'}'",
-            "SELECT pg_reload_conf()",
-        )
-    )
+    for path in issued.write(server.folder, "server"):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 @contextmanager

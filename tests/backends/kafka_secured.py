@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 
 from govid.bus.settings import KafkaSecurity
 from govid.bus.shared.secret_source import SecretSource
-from tests.backends.certificates import CertificateAuthority
+from tests.backends.certificates import CertificateFolder
 from tests.backends.kafka import wait_until_ready
 from tests.backends.kafka_jars import JarBroker
 from tests.backends.ports import free_port
@@ -78,14 +78,13 @@ class SecuredBroker:
         *proxy* is the port of a proxy that the caller puts before `address`, and *plaintext_proxy*
         that of one before `broker.behind`.
         """
-        self.authority = CertificateAuthority(folder)
-        self.server = self.authority.issue("kafka")
-        self.client = self.authority.issue(USER)
+        self.certificates = CertificateFolder(folder)
+        self.client = self.certificates.issue(USER)
         admin, sasl, mutual = free_port(), free_port(), free_port()
         properties = PROPERTIES.format(
             open_to_all=str(open_to_all).lower(),
-            server=self.server.both,
-            authority=self.authority.file,
+            server=self.certificates.issue("kafka").both,
+            authority=self.certificates.authority,
             mechanisms=mechanisms,
             user=USER,
             password=PASSWORD,
@@ -132,7 +131,7 @@ class SecuredBroker:
         """Return the settings with which govid connects to `address`."""
         values = {
             "protocol": "SASL_SSL",
-            "ca_file": self.authority.file,
+            "ca_file": self.certificates.authority,
             "sasl_username": USER,
             "sasl_password": SecretSource(value=PASSWORD),
         }
@@ -142,7 +141,7 @@ class SecuredBroker:
         """Return the settings with which govid connects to `mutual_address`."""
         values = {
             "protocol": "SSL",
-            "ca_file": self.authority.file,
+            "ca_file": self.certificates.authority,
             "certificate_file": self.client.certificate,
             "key_file": self.client.key,
         }

@@ -2,12 +2,10 @@
 
 import asyncio
 import signal
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import asyncpg
 import msgspec
@@ -217,9 +215,7 @@ async def _replace_certificates(cast: FaultTargets, fault: Fault) -> None:
     # New connections use what was loaded before; a replica that starts now has nothing to load.
     cast.to_kafka.drop()
     await asyncio.sleep(fault.seconds)
-    with tempfile.TemporaryDirectory() as folder:
-        other = CertificateAuthority(Path(folder), f"successor {fault.number}").file.read_bytes()
-    file.write_bytes(other + content)
+    file.write_bytes(CertificateAuthority(f"successor {fault.number}").pem + content)
     cast.to_kafka.drop()
 
 

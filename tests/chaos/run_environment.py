@@ -63,7 +63,7 @@ def build_settings(
     """
     secured = shared_backends.secured
     authorities = folder / "authorities.crt"
-    authorities.write_bytes(secured.authority.file.read_bytes())
+    authorities.write_bytes(secured.certificates.authority.read_bytes())
     port, security = shared_backends.secured_port, secured.security(ca_file=authorities)
     if not plan.is_secured:
         port, security = shared_backends.kafka_port, KafkaSecurity()

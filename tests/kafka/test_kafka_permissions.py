@@ -131,7 +131,7 @@ async def test_check_names_what_the_acls_do_not_allow(
                 "GOVID_KAFKA_BOOTSTRAP_SERVERS": broker.address,
                 "GOVID_KAFKA_PREFIX": prefix,
                 "GOVID_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-                "GOVID_KAFKA_SSL_CA_FILE": str(broker.authority.file),
+                "GOVID_KAFKA_SSL_CA_FILE": str(broker.certificates.authority),
                 "GOVID_KAFKA_SASL_USERNAME": USER,
                 "GOVID_KAFKA_SASL_PASSWORD": PASSWORD,
             },

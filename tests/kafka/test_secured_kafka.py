@@ -5,7 +5,6 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +21,7 @@ from govid.bus.kafka.topics import required_topics
 from govid.bus.settings import KafkaSecurity
 from govid.bus.shared.secret_source import SecretSource
 from tests.backends import kafka_jars
-from tests.backends.certificates import CertificateAuthority
+from tests.backends.certificates import CertificateFolder
 from tests.backends.kafka_secured import PASSWORD, USER, SecuredBroker, secured
 from tests.conftest import unavailable
 from tests.kafka.conftest import on
@@ -64,7 +63,7 @@ def connection(way: str, broker: SecuredBroker, endpoint: TokenEndpoint) -> tupl
     if way == "OAUTHBEARER":
         return broker.address, KafkaSecurity(
             protocol="SASL_SSL",
-            ca_file=broker.authority.file,
+            ca_file=broker.certificates.authority,
             sasl_mechanism="OAUTHBEARER",
             oauth_token_url=endpoint.token_url,
             oauth_client_id=USER,
@@ -136,7 +135,7 @@ def broken(
     replace = msgspec.structs.replace
     return {
         "the authority is another one": lambda: broker.security(
-            ca_file=CertificateAuthority(folder).file
+            ca_file=CertificateFolder(folder).authority
         ),
         "the file of the authority is missing": lambda: broker.security(ca_file=folder / "none"),
         "the password is another one": lambda: broker.security(
@@ -185,14 +184,15 @@ async def test_tls_to_a_plaintext_server_is_explained(broker: SecuredBroker) -> 
 async def test_an_expired_and_a_foreign_server_certificate_are_explained(
     tmp_path: Path,
 ) -> None:
-    authority = CertificateAuthority(tmp_path)
-    for name, options, reason in (
-        ("expired", {"ends_in": -timedelta(days=1)}, "its certificate has expired"),
-        ("foreign", {"hosts": ["kafka.example"]}, "its certificate is for another address"),
+    folder = CertificateFolder(tmp_path)
+    expired = folder.issue("expired", from_day=-3, until_day=-1)
+    for files, reason in (
+        (expired, "its certificate has expired"),
+        (folder.issue("foreign", "kafka.example"), "its certificate is for another address"),
     ):
-        async with tls_server(authority.issue(name, **options)) as address:
+        async with tls_server(files) as address:
             clients = KafkaClientFactory(
-                address, KafkaSecurity(protocol="SSL", ca_file=authority.file)
+                address, KafkaSecurity(protocol="SSL", ca_file=folder.authority)
             )
             assert await explain_outage(clients) == f"{address} ({reason})"
 
@@ -254,7 +254,7 @@ async def test_a_replaced_client_certificate_is_used_without_a_restart(
     caplog.set_level(logging.INFO, "govid")
     assert await explain_outage(clients) is None
     # Half replaced: the last pair that fits stays in force.
-    other = broker.authority.issue("other")
+    other = broker.certificates.issue("other")
     key.write_bytes(other.key.read_bytes())
     assert await explain_outage(clients) is None
     (record,) = [r for r in caplog.records if r.message == "kafka.certificates_not_loaded"]

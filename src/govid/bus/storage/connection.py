@@ -33,6 +33,7 @@ from govid.bus.storage.connection_url import (
     InvalidConnectionUrl,
     parse_url,
 )
+from govid.bus.storage.tls_failures import describe_tls_failure
 
 __all__ = [
     "ConnectionFactory",
@@ -161,10 +162,12 @@ class ConnectionFactory:
                 failure = e
             except asyncpg.ClientConfigurationError as error:
                 raise DatabaseUnreachable(f"the driver refuses the URL: {error}") from error
-        if isinstance(failure, (SessionRefused, asyncpg.PostgresError)):
+        reason = None if failure is None else describe_tls_failure(failure, self.url.tls)
+        if reason is None and isinstance(failure, (SessionRefused, asyncpg.PostgresError)):
             raise failure
         raise DatabaseUnreachable(
-            f"no connection to PostgreSQL at {self.url.location} ({_describe_failure(failure)})"
+            f"no connection to PostgreSQL at {self.url.location} "
+            f"({reason or _describe_failure(failure)})"
         ) from failure
 
     def _hosts_in_order(self) -> list[tuple[str, int | None] | None]:
@@ -269,7 +272,6 @@ _REASONS: Sequence[tuple[type[BaseException], str]] = (
     (FileNotFoundError, "there is no such socket"),
     (PermissionError, "its socket may not be opened"),
     (socket.gaierror, "its name is not known"),
-    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
     (ssl.SSLError, "TLS negotiation failed"),
 )
 

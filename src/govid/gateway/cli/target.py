@@ -22,7 +22,7 @@ from govid.bus.storage.connection import (
     InvalidConnectionUrl,
 )
 from govid.bus.storage.errors import DRIVER_ERRORS, driver_error, is_sqlalchemy_error
-from govid.gateway.checks.database import REFUSALS
+from govid.gateway.checks.database import REFUSALS, describe_login_refusal
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.dev.state import RunningServer, StateFolder
 from govid.gateway.schema_version import head_revision, read_version
@@ -69,7 +69,6 @@ _STATES: Mapping[str, CommandError] = {
 }
 _CLASSES: Mapping[str, CommandError] = {
     "08": BackendUnreachable("the connection to the database was lost.", "Run it again."),
-    "28": BackendUnreachable(f"{REFUSALS['28']}.", f"Correct {_WHERE}, or the role."),
     "40": CommandError("the statement conflicted with another transaction.", "Run it again."),
     "53": BackendUnreachable(f"{REFUSALS['53']}.", "Run it later."),
     "57": BackendUnreachable(f"{REFUSALS['57']}.", "Run it again in a moment."),
@@ -97,6 +96,9 @@ def explain_database_error(error: BaseException) -> CommandError | None:
 def _translate_sqlstate(state: str, message: str) -> CommandError:
     if state == "42501":
         return _explain_missing_privilege(message)
+    if state[:2] == "28":
+        remedy = f"Correct {_WHERE}, the role, or pg_hba.conf."
+        return BackendUnreachable(f"{describe_login_refusal(message)}.", remedy)
     known = _STATES.get(state) or _CLASSES.get(state[:2])
     return known or CommandError(
         f"the database refused a statement (SQLSTATE {state}).",
