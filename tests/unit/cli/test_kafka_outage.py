@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from confluent_kafka import Producer
 
 from govid.bus.operations.inspection import SubscriberStatus
 from govid.gateway.cli.outbox import inspection
@@ -70,12 +71,25 @@ async def test_f10_a_relay_that_is_not_late_asks_no_kafka(
     assert capsys.readouterr().err == ""
 
 
-async def test_f10_nothing_is_said_of_an_address_that_answers(
+async def test_f10_nothing_is_reported_about_a_kafka_that_answers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Its in-memory cluster lives as long as it does.
+    owner = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
+    broker, *_ = owner.list_topics(timeout=5).brokers.values()
+    servers = f"{broker.host}:{broker.port}"
+    assert not await inspection._report_kafka_outage(
+        installation(servers), [waiting("kafka.relay", 1, 67.2)]
+    )
+    assert capsys.readouterr().err == ""
+
+
+async def test_f10_a_server_that_is_no_kafka_is_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         servers = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert not await inspection._report_kafka_outage(
+        assert await inspection._report_kafka_outage(
             installation(servers), [waiting("kafka.relay", 1, 67.2)]
         )
-    assert capsys.readouterr().err == ""
+    assert f"no Kafka answers at {servers} (no answer within 1 s)" in capsys.readouterr().err
