@@ -22,7 +22,10 @@ PREFIX_PATTERN = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 SCHEMAS = ("bus", "identity", "nhs", "hmrc")
 
 CHANGED_ROWS: Mapping[str, Sequence[str]] = {
-    "bus": ("inbound_fault", "inbox_gap", "lease", "parked", "replica", "stream", "topic"),
+    "bus": (
+        *("accepted_end", "delivery", "inbound_fault", "inbox_gap", "lease", "parked", "replica"),
+        *("stream", "topic"),
+    ),
     "identity": (
         *("account", "claimed_facts", "life_event", "link", "quota", "refresh_token"),
         *("session", "signing_key", "throttle", "verification_attempt"),
@@ -30,7 +33,8 @@ CHANGED_ROWS: Mapping[str, Sequence[str]] = {
     "nhs": ("account", "appointment", "held_slot", "patient", "quota"),
     "hmrc": ("account", "consent", "consent_request", "quota"),
 }
-"""The tables whose rows the service or a command updates. The others are only inserted into."""
+"""The tables whose rows the service or a command updates or locks, for which PostgreSQL demands the
+same privilege. The others are only inserted into."""
 REMOVED_ROWS: Mapping[str, Sequence[str]] = {
     "bus": ("dead", "delivery", "inbound_fault", "parked", "receipt", "replica"),
     "identity": (

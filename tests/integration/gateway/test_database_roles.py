@@ -1,13 +1,19 @@
 """Database roles on the newest PostgreSQL, where CREATEROLE alone gives no membership."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import importlib
+import pkgutil
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from sqlalchemy import make_url
 
+import govid
+from govid.bus.storage.sql import load_statements
 from govid.gateway.checks.database import retention_warnings
 from govid.gateway.database_roles import (
     DatabaseRoles,
@@ -21,6 +27,8 @@ from tests.backends import postgres
 
 LOCK_MS = 5_000
 LOCK_KEY = 1
+INCOMPLETE = re.compile(r"(?<!:):[a-z_]+\b|\{[a-z]+\}|;|LOCK TABLE")
+"""A parameter of SQLAlchemy, a part to be inserted, a second statement, or one without a plan."""
 
 
 @pytest.fixture
@@ -28,11 +36,7 @@ async def roles(postgres_server: str) -> AsyncIterator[DatabaseRoles]:
     """Return names that no other test uses; the roles are dropped afterwards."""
     found = DatabaseRoles(f"r{uuid4().hex[:12]}_")
     yield found
-    connection = await asyncpg.connect(postgres_server)
-    for name in found.all_names:
-        await connection.execute(f"DROP ROLE IF EXISTS {name}")
-    await connection.execute(f"DROP ROLE IF EXISTS {found.prefix}deploy")
-    await connection.close()
+    await _drop(postgres_server, [*found.all_names, f"{found.prefix}deploy"])
 
 
 @pytest.fixture
@@ -82,6 +86,85 @@ async def test_a_set_up_that_was_interrupted_is_continued(
     finally:
         await connection.close()
         await other.close()
+
+
+SOURCE = Path(govid.__file__).parent
+VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+OF_THE_OWNER = {"database_roles.sql", "govid.gateway.cli.migrate._STORE_RETENTION"}
+"""What `govid migrate` executes."""
+
+
+def of_sql_files() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each statement of a `.sql` file."""
+    for path in sorted(SOURCE.rglob("*.sql")):
+        package = ".".join(["govid", *path.parent.relative_to(SOURCE).parts])
+        for name, text in load_statements(package, path.name).items():
+            if path.name not in OF_THE_OWNER:
+                yield f"{path.stem}.{name}", text
+
+
+def of_modules() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each module's constant that is a statement."""
+    for found in pkgutil.walk_packages(govid.__path__, "govid."):
+        if found.name.startswith(("govid.gateway.dev", "govid.__main__")):
+            continue
+        module = importlib.import_module(found.name)
+        for name, text in vars(module).items():
+            if isinstance(text, str) and text.lstrip().startswith(VERBS):
+                yield f"{found.name}.{name}", text
+
+
+STATEMENTS = dict(
+    sorted(
+        (name, text)
+        for name, text in {**dict(of_modules()), **dict(of_sql_files())}.items()
+        if INCOMPLETE.search(text) is None and name not in OF_THE_OWNER
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def served(postgres_server: str, template: str) -> Iterator[str]:
+    """Return the URL of a database with roles, for a login of the application."""
+    roles = DatabaseRoles(f"r{uuid4().hex[:12]}_")
+    url = asyncio.run(postgres.clone(postgres_server, template))
+    login = f"{roles.prefix}web"
+    asyncio.run(_serve(url, roles, login))
+    yield make_url(url).set(username=login).render_as_string(hide_password=False)
+    asyncio.run(postgres.drop(postgres_server, url))
+    asyncio.run(_drop(postgres_server, [login, *roles.all_names]))
+
+
+async def _serve(url: str, roles: DatabaseRoles, login: str) -> None:
+    connection = await asyncpg.connect(url)
+    await set_up_roles(connection, roles, LOCK_MS)
+    await apply_grants(connection, roles, LOCK_KEY)
+    await connection.execute(f"CREATE ROLE {login} LOGIN IN ROLE {roles.application}")
+    await connection.close()
+
+
+async def _drop(url: str, names: Sequence[str]) -> None:
+    connection = await asyncpg.connect(url)
+    for name in names:
+        await connection.execute(f"DROP ROLE IF EXISTS {name}")
+    await connection.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_the_application_may_execute_each_statement_of_the_service(
+    served: str, name: str
+) -> None:
+    connection = await asyncpg.connect(served)
+    try:
+        # Privileges are checked when the plan is opened, before any row is read.
+        await connection.execute(f"EXPLAIN (GENERIC_PLAN) {STATEMENTS[name]}")
+    finally:
+        await connection.close()
+
+
+def test_the_statements_of_the_service_were_found() -> None:
+    assert {"failures.park", "leases.claim", "relay.relay_complete"} <= STATEMENTS.keys()
+    assert len(STATEMENTS) > 120
 
 
 @pytest.mark.parametrize(

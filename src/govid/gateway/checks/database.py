@@ -36,6 +36,7 @@ from govid.gateway.settings import Settings
 
 QUERIES = {
     **load_statements("govid.bus.delivery", "backlog.sql"),
+    **load_statements("govid.bus.delivery", "failures.sql"),
     **load_statements("govid.bus.delivery", "leases.sql"),
 }
 POOLER_SECONDS = 3.0
@@ -349,6 +350,10 @@ def _build_statements(connection: Any) -> Iterator[tuple[str, Callable[[], Await
     yield "renew leases", query("heartbeat", replica, 1, 1.0)
     yield "claim leases", query("claim", RELAY, 1, replica, 1.0)
     yield "release leases", query("release", replica, [RELAY], [0])
+    yield (
+        "park keys",
+        query("park", RELAY, 0, replica, 1, "check", replica, 1.0, 1, "error", "check", "check"),
+    )
     # On a database in use none of them has to change anything, or waits for a lock.
     yield "create partitions", retain("attach_day", "event", today, True)
     yield "end a check of partitions", retain("end_exclusion", "event")
