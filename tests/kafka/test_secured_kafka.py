@@ -14,12 +14,15 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.events import Topic
-from govid.bus.kafka.clients import KafkaClientFactory
+from govid.bus.kafka.clients import REFUSED_SECONDS, KafkaClientFactory
+from govid.bus.kafka.errors import TokenUnavailable
+from govid.bus.kafka.oauth import OAuthTokenProvider
 from govid.bus.kafka.outage import describe_outage, explain_outage
+from govid.bus.kafka.permissions import find_missing_permissions
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.kafka.topics import required_topics
 from govid.bus.settings import KafkaSecurity
-from govid.bus.shared.secret_source import SecretSource
+from govid.bus.shared.secret_source import SecretSource, WatchedSecret
 from tests.backends import kafka_jars
 from tests.backends.certificates import CertificateFolder
 from tests.backends.kafka_secured import PASSWORD, USER, SecuredBroker, secured
@@ -288,3 +291,32 @@ async def test_an_outage_is_logged_with_its_reason(
         f"{broker.address} (it refuses GOVID_KAFKA_SASL_USERNAME or its password)"
     )
     assert not any(PASSWORD in one.getMessage() for one in caplog.records)
+
+
+async def test_a_refused_password_is_not_repeated_without_a_pause(broker: SecuredBroker) -> None:
+    wrong = broker.security(sasl_password=SecretSource(value="another"))
+    clients = KafkaClientFactory(broker.address, wrong)
+    assert clients.retry_seconds == 0
+    assert await explain_outage(clients) is not None
+    assert clients.retry_seconds == REFUSED_SECONDS
+
+
+async def test_refused_client_credentials_are_not_repeated_without_a_pause(
+    broker: SecuredBroker, endpoint: TokenEndpoint
+) -> None:
+    _, security = connection("OAUTHBEARER", broker, endpoint)
+    wrong = msgspec.structs.replace(security, oauth_client_secret=SecretSource(value="another"))
+    provider = OAuthTokenProvider(wrong, WatchedSecret(wrong.oauth_client_secret))
+    before = endpoint.asked
+    for _ in range(20):
+        with pytest.raises(TokenUnavailable):
+            await provider.token()
+    assert endpoint.asked == before + 1
+
+
+async def test_the_acls_are_asked_for_at_any_server_that_answers(
+    broker: SecuredBroker, bus_settings: BusSettings
+) -> None:
+    servers = f"127.0.0.1:1,{broker.address}"
+    clients = KafkaClientFactory(servers, broker.security())
+    assert await find_missing_permissions(on(servers, bus_settings), clients) == []

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote_plus
 
 import jwt
 import msgspec
@@ -29,20 +29,22 @@ class TokenEndpoint:
         self.status = 200
         self.audience = AUDIENCE
         self.life_seconds = 60
-        self.granted = 0
+        self.asked = 0
+        """The number of token requests."""
 
     def answer(self, path: str, authorization: str, body: bytes) -> tuple[int, object]:
         """Return the status and the document of the answer to a request."""
         if path == "/jwks":
             return 200, self._jwks()
+        self.asked += 1
         if self.status != 200:
             return self.status, {"error": "server_error"}
-        wanted = base64.b64encode(f"{USER}:{CLIENT_SECRET}".encode()).decode()
+        # Encoded like a form first (RFC 6749, section 2.3.1).
+        wanted = base64.b64encode(f"{USER}:{quote_plus(CLIENT_SECRET)}".encode()).decode()
         if authorization != f"Basic {wanted}":
             return 401, {"error": "invalid_client"}
         if parse_qs(body.decode()).get("grant_type") != ["client_credentials"]:
             return 400, {"error": "unsupported_grant_type"}
-        self.granted += 1
         return 200, self._grant()
 
     def _grant(self) -> Mapping[str, object]:

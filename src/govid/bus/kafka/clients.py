@@ -3,11 +3,14 @@
     clients = KafkaClientFactory.from_settings(settings)
     consumer = clients.create_consumer(client_id="govid-inbox")
 
-The files of certificates and passwords may be replaced while govid runs. Certificates are loaded
-again for the next connection of any client. A password is part of a client: once it has changed,
+The files of certificates and passwords may be replaced while govid runs: a thread looks at them
+(`start_watching`), so that no file delays the event loop. Certificates are used for the next
+connection of any client. A password is part of a client: once it has changed,
 `has_current_credentials` is false and the owner of the client replaces it.
 """
 
+import threading
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,8 +20,14 @@ from aiokafka.conn import AIOKafkaConnection
 
 from govid.bus.kafka.addresses import KafkaAddress, parse_addresses
 from govid.bus.kafka.client_lifecycle import close_connection
+from govid.bus.kafka.errors import TlsFilesInvalid
 from govid.bus.kafka.tls import ReloadingTlsContext
 from govid.bus.settings import BusSettings, KafkaSecurity
+from govid.bus.shared.secret_source import WatchedSecret
+
+WATCH_SECONDS = 2.0
+REFUSED_SECONDS = 30.0
+"""The pause between attempts with a password that Kafka has refused."""
 
 
 class KafkaClientFactory:
@@ -31,6 +40,8 @@ class KafkaClientFactory:
         """
         self.servers = servers
         self.security = security or KafkaSecurity()
+        self._password = WatchedSecret(self.security.sasl_password)
+        self._oauth_secret = WatchedSecret(self.security.oauth_client_secret)
         self._options: dict[str, Any] = {"security_protocol": self.security.protocol}
         if self.security.is_encrypted:
             self._options["ssl_context"] = ReloadingTlsContext(self.security)
@@ -40,8 +51,12 @@ class KafkaClientFactory:
             # Imported here, because the HTTP client takes as long to load as all of aiokafka.
             from govid.bus.kafka.oauth import OAuthTokenProvider  # noqa: PLC0415
 
-            self._options["sasl_oauth_token_provider"] = OAuthTokenProvider(self.security)
+            self._options["sasl_oauth_token_provider"] = OAuthTokenProvider(
+                self.security, self._oauth_secret
+            )
         self._passwords: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+        self._refused_password: str | None = None
+        self._stop = threading.Event()
 
     @classmethod
     def from_settings(cls, settings: BusSettings) -> "KafkaClientFactory":
@@ -52,6 +67,38 @@ class KafkaClientFactory:
     def addresses(self) -> list[KafkaAddress]:
         """The servers to begin with."""
         return parse_addresses(self.servers)
+
+    def start_watching(self) -> None:
+        """Look at the files of certificates and secrets every two seconds, in a thread.
+
+        It is no worker of the event loop: a file system that does not answer may hold it for ever.
+        """
+        threading.Thread(target=self._watch, name="kafka files", daemon=True).start()
+
+    def stop_watching(self) -> None:
+        """Let the thread end."""
+        self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(WATCH_SECONDS):
+            self._password.refresh()
+            self._oauth_secret.refresh()
+            if (context := self._options.get("ssl_context")) is not None:
+                with suppress(TlsFilesInvalid):
+                    context.load_files()
+
+    @property
+    def retry_seconds(self) -> float:
+        """How long to wait before another attempt, 0 unless Kafka has refused the password.
+
+        Many refused attempts could lock the user out.
+        """
+        refused = self._refused_password
+        return REFUSED_SECONDS if refused is not None and refused == self._read_password() else 0.0
+
+    def note_refusal(self) -> None:
+        """Remember that Kafka refuses the present password."""
+        self._refused_password = self._read_password()
 
     def create_producer(self, **options: Any) -> AIOKafkaProducer:
         """Create a producer with *options* of aiokafka; the caller starts it."""
@@ -90,10 +137,7 @@ class KafkaClientFactory:
 
     def has_current_credentials(self, client: object) -> bool:
         """Return whether *client*, created here, has the present password."""
-        try:
-            return self._passwords.get(client, "") == self._read_password()
-        except OSError:
-            return True  # Nothing better can be had.
+        return self._passwords.get(client, "") == self._read_password()
 
     def _create(self, kind: Any, options: dict[str, Any]) -> Any:
         credentials = self._read_credentials()
@@ -104,15 +148,16 @@ class KafkaClientFactory:
     def _read_credentials(self) -> dict[str, str]:
         if not self.security.uses_password:
             return {}
-        try:
-            password = self._read_password()
-        except OSError:
-            # Kafka refuses it, and `describe_outage` reports the file.
-            password = ""
         return {
             "sasl_plain_username": self.security.sasl_username or "",
-            "sasl_plain_password": password,
+            "sasl_plain_password": self._read_password(),
         }
 
     def _read_password(self) -> str:
-        return self.security.sasl_password.read() if self.security.uses_password else ""
+        """Return the last usable password, or none if there never was one: Kafka refuses that."""
+        if not self.security.uses_password:
+            return ""
+        try:
+            return self._password.read()
+        except OSError:
+            return ""

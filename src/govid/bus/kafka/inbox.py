@@ -180,7 +180,7 @@ class InboxConsumer:
                 # The producers log that Kafka is unavailable.
                 self._connected = False
                 log.debug("inbox.interrupted", extra={"error_class": error_class_name(error)})
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(max(PAUSE_SECONDS, self._clients.retry_seconds))
             except Exception as error:  # noqa: BLE001 - an edge: any error restarts the consumer
                 self._connected = False
                 log.warning("inbox.interrupted", extra={"error_class": error_class_name(error)})

@@ -86,6 +86,8 @@ async def _try_server(clients: KafkaClientFactory, address: KafkaAddress) -> str
                 clients, {KafkaAddress(host, port) for _, host, port, *_ in answer.brokers}, address
             )
     except (OSError, KafkaError, UnicodeError) as error:
+        if isinstance(error, SaslAuthenticationFailed):
+            clients.note_refusal()
         return _describe_error(error, clients.security)
 
 
@@ -185,7 +187,7 @@ class OutageReporter:
         """Log each new reason, until cancelled."""
         logged: str | None = None
         while True:
-            await asyncio.sleep(REPORT_SECONDS)
+            await asyncio.sleep(max(REPORT_SECONDS, self._clients.retry_seconds))
             reason = await explain_outage(self._clients) if self._is_down() else None
             # It may be available again by now: then the reason says nothing.
             if self._is_down() and reason not in {None, logged}:

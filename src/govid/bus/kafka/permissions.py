@@ -6,18 +6,24 @@ IdempotentWrite (KIP-679).
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
 import msgspec
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 from govid.bus.events import Topic
-from govid.bus.kafka.client_lifecycle import close_connection, translate_client_errors
+from govid.bus.kafka.client_lifecycle import (
+    CLIENT_ERRORS,
+    close_connection,
+    translate_client_errors,
+)
 from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topics import INBOUND_TOPICS, ORDERED_TOPICS, dead_letter_topic
 from govid.bus.settings import BusSettings
@@ -93,22 +99,34 @@ async def find_missing_permissions(
         Outage: Kafka does not answer.
     """
     with translate_client_errors():
-        connection = await clients.connect(clients.addresses[0], timeout_ms=REQUEST_MS)
+        connection = await _connect(clients)
         try:
             needed = required_topic_operations(settings)
             found = await _find_missing_for_topics(connection, needed)
+            group = inbox_group(settings)
+            if not await _may_read_group(connection, group):
+                found.append(MissingPermission("group", group, AclOperation.READ))
         finally:
             await close_connection(connection)
-        group = inbox_group(settings)
-        if not await _may_read_group(clients, group):
-            found.append(MissingPermission("group", group, AclOperation.READ))
     return found
+
+
+async def _connect(clients: KafkaClientFactory) -> AIOKafkaConnection:
+    """Connect to the first server that can be used."""
+    *others, last = clients.addresses
+    for address in others:
+        with suppress(*CLIENT_ERRORS):
+            return await clients.connect(address, timeout_ms=REQUEST_MS)
+    return await clients.connect(last, timeout_ms=REQUEST_MS)
 
 
 async def _find_missing_for_topics(
     connection: AIOKafkaConnection, needed: Mapping[str, Sequence[AclOperation]]
 ) -> list[MissingPermission]:
-    answer: Any = await connection.send(_AuthorizedTopicsRequest(list(needed)))
+    try:
+        answer: Any = await connection.send(_AuthorizedTopicsRequest(list(needed)))
+    except (IncompatibleBrokerVersion, NotImplementedError):
+        return []  # Before Kafka 2.3, and the in-memory cluster.
     missing = []
     for code, name, _, _, operations in answer.topics:
         if code == TOPIC_AUTHORIZATION_FAILED:
@@ -127,24 +145,20 @@ async def _find_missing_for_topics(
     return missing
 
 
-async def _may_read_group(clients: KafkaClientFactory, group: str) -> bool:
-    """Return whether *group* may be read; true if the broker does not say."""
-    connection = await clients.connect(clients.addresses[0], timeout_ms=REQUEST_MS)
+async def _may_read_group(connection: AIOKafkaConnection, group: str) -> bool:
+    """Return whether *group* may be read; true if the broker does not tell."""
+    coordinator: Any = await connection.send(FindCoordinatorRequest(group, 0))
+    if coordinator.error_code == GROUP_AUTHORIZATION_FAILED:
+        return False
     try:
-        coordinator: Any = await connection.send(FindCoordinatorRequest(group, 0))
-        if coordinator.error_code == GROUP_AUTHORIZATION_FAILED:
-            return False
         answer: Any = await connection.send(_AuthorizedGroupsRequest([group]))
-    finally:
-        await close_connection(connection)
+    except (IncompatibleBrokerVersion, NotImplementedError):
+        return True
     ((code, *_, operations),) = answer.groups
     if code == GROUP_AUTHORIZATION_FAILED:
         return False
-    return (
-        code != NO_ERROR
-        or operations == UNKNOWN_OPERATIONS
-        or bool(operations & 1 << AclOperation.READ)
-    )
+    is_known = code == NO_ERROR and operations != UNKNOWN_OPERATIONS
+    return not is_known or bool(operations & 1 << AclOperation.READ)
 
 
 # aiokafka has no types, which is what each `type: ignore` is about.

@@ -88,7 +88,8 @@ class ManagedProducer:
             producer = await self._connect()
             if producer is None:
                 self._set_state(KafkaState.DOWN)
-                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                await asyncio.sleep(max(pause, self._clients.retry_seconds))
                 failures += 1
                 continue
             failures = 0

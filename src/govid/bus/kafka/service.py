@@ -43,7 +43,7 @@ class KafkaService:
     ) -> None:
         """Build all workers; none connects before `start`."""
         metrics = metrics or BusMetrics()
-        clients = KafkaClientFactory.from_settings(settings)
+        clients = self._clients = KafkaClientFactory.from_settings(settings)
         self.topics = TopicRegistry(settings, clients, database)
         # Separate producers: many log records must not delay the events, and a refused record
         # must not cause the replacement of the producer of the other kind.
@@ -81,6 +81,7 @@ class KafkaService:
     async def start(self) -> None:
         """Start all workers and return at once, even if Kafka does not answer."""
         silence_client_logs()
+        self._clients.start_watching()
         self._relay_task = _start_task("relay", self.relay.run)
         self._logs_task = _start_task("logs", self.logs.run)
         self._other_tasks = [
@@ -93,6 +94,7 @@ class KafkaService:
 
     async def stop(self) -> None:
         """Finish what is in flight, and stop: at most 5 seconds."""
+        self._clients.stop_watching()
         self.relay.finish()
         self.logs.finish()
         finishing = [task for task in (self._relay_task, self._logs_task) if task is not None]

@@ -71,6 +71,9 @@ def _load_client_certificate(context: ssl.SSLContext, security: KafkaSecurity) -
 
 def _read_pem(path: Path, setting: str) -> bytes:
     """Return the content of a PEM file, after checking that none of its blocks is cut off."""
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, without a limit.
+        raise TlsFilesInvalid(f"the file of {setting} is no regular file")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -81,11 +84,11 @@ def _read_pem(path: Path, setting: str) -> bytes:
 
 
 class ReloadingTlsContext(ssl.SSLContext):
-    """A context that loads its files again for the next connection after they have changed.
+    """A context that begins each connection with the files as they were last loaded.
 
     Clients keep one context for their whole life, and no authority can be removed from a context.
-    So this one wraps each connection by another context, built from the files. If they
-    cannot be used, for example while they are being replaced, the last usable ones stay in force.
+    So this one wraps each connection by another context, built from the files. If they cannot be
+    used, for example while they are being replaced, the last usable ones stay in force.
     """
 
     def __new__(cls, _security: KafkaSecurity) -> Self:
@@ -93,19 +96,20 @@ class ReloadingTlsContext(ssl.SSLContext):
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
     def __init__(self, security: KafkaSecurity) -> None:
-        """Load the files of *security* at the first connection."""
+        """Load the files of *security* at the first connection, and then by `load_files` only."""
         self._security = security
         self._loaded: ssl.SSLContext | None = None
         self._states: tuple[FileState, ...] | None = None
         self._problem: TlsFilesInvalid | None = None
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        """Begin a connection with the present files.
+        """Begin a connection.
 
-        If they cannot be used and none were loaded before, no certificate is trusted, so that the
-        connection fails. An error here would leave its socket open.
+        If no files could be loaded, no certificate is trusted, so that the connection fails. An
+        error here would leave its socket open.
         """
-        self._load_if_changed()
+        if self._loaded is None:
+            self._load_if_changed()
         return self.current.wrap_bio(*arguments, **options)
 
     @property
@@ -136,7 +140,7 @@ class ReloadingTlsContext(ssl.SSLContext):
             return
         if self._loaded is not None:
             log.info("kafka.certificates_loaded")
-        # If a file is replaced while it is read, its state differs at the next connection.
+        # If a file is replaced while it is read, its state differs at the next look.
         self._loaded, self._states, self._problem = loaded, states, None
 
 

@@ -13,7 +13,7 @@ from govid.bus.kafka.client_lifecycle import silence_client_logs
 from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
 from govid.bus.kafka.outage import describe_outage, explain_outage
-from govid.bus.kafka.permissions import MissingPermission, find_missing_permissions
+from govid.bus.kafka.permissions import find_missing_permissions
 from govid.bus.kafka.topic_reader import TopicReader, open_reader
 from govid.bus.kafka.topics import ordered_topics, required_topics
 from govid.bus.operations.kafka_acceptance import QUERIES, TopicState, compare_topics
@@ -49,10 +49,8 @@ async def check_kafka(settings: Settings) -> KafkaFindings:
         if await explain_outage(clients) is None:
             async with open_reader(clients) as reader:
                 found = await _check(settings, reader)
-            missing = await find_missing_permissions(settings.bus, clients)
-            return msgspec.structs.replace(
-                found, warnings=[*_missing_permissions(missing), *found.warnings]
-            )
+            permissions = await _permission_warnings(settings, clients)
+            return msgspec.structs.replace(found, warnings=[*permissions, *found.warnings])
     except Outage:
         pass
     except Exception as error:  # noqa: BLE001 - an edge: a server starts whatever Kafka does
@@ -152,12 +150,18 @@ def _read_in_sync(
     return int(configuration.get(topic, {}).get("min.insync.replicas") or default)
 
 
-def _missing_permissions(missing: Sequence[MissingPermission]) -> Iterator[str]:
-    if missing:
-        yield (
-            "Kafka's ACLs do not allow govid everything that it needs (deploy/kafka-acls.txt): "
-            + ", ".join(map(str, missing))
-        )
+async def _permission_warnings(settings: Settings, clients: KafkaClientFactory) -> list[str]:
+    """Return what the ACLs lack. No answer to this question affects the other findings."""
+    try:
+        missing = await find_missing_permissions(settings.bus, clients)
+    except (Outage, TimeoutError):
+        return ["Kafka's ACLs were not checked: it did not answer in time"]
+    if not missing:
+        return []
+    return [
+        "Kafka's ACLs do not allow govid everything that it needs (deploy/kafka-acls.txt): "
+        + ", ".join(map(str, missing))
+    ]
 
 
 def _missing_topics(names: Sequence[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -16,6 +17,9 @@ CERTIFICATE = "GOVID_KAFKA_SSL_CERTIFICATE_FILE"
 KEY_FILE = "GOVID_KAFKA_SSL_KEY_FILE"
 KEY_PASSWORD = "GOVID_KAFKA_SSL_KEY_PASSWORD"  # noqa: S105 - a name
 PASSWORD = "GOVID_KAFKA_SASL_PASSWORD"  # noqa: S105 - a name
+TOKEN_URL = "GOVID_KAFKA_OAUTH_TOKEN_URL"  # noqa: S105 - a name
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that may be reached without encryption, for tests."""
 CLIENT_SECRET = "GOVID_KAFKA_OAUTH_CLIENT_SECRET"  # noqa: S105 - a name
 
 
@@ -66,7 +70,7 @@ def _find_problems(environment: Environment) -> Iterator[str]:
         PASSWORD: environment.kafka_sasl_password,
     }
     client = {
-        "GOVID_KAFKA_OAUTH_TOKEN_URL": environment.kafka_oauth_token_url,
+        TOKEN_URL: environment.kafka_oauth_token_url,
         "GOVID_KAFKA_OAUTH_CLIENT_ID": environment.kafka_oauth_client_id,
         CLIENT_SECRET: environment.kafka_oauth_client_secret,
     }
@@ -82,9 +86,25 @@ def _find_problems(environment: Environment) -> Iterator[str]:
     elif mechanism == "OAUTHBEARER":
         yield from _find_unused(user, f"{MECHANISM}=OAUTHBEARER")
         yield from _find_missing(client, f"{MECHANISM}=OAUTHBEARER")
+        yield from _find_url_problems(environment.kafka_oauth_token_url)
     else:
         yield from _find_unused({**client, **scope}, f"{MECHANISM}={mechanism}")
         yield from _find_missing(user, f"{PROTOCOL}=SASL_SSL")
+
+
+def _find_url_problems(url: str | None) -> Iterator[str]:
+    """Check the token endpoint: every command that connects to Kafka sends the secret there."""
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        yield f"{TOKEN_URL} has a user, a password or a fragment, which do not belong there"
+    elif host is None or (parts.scheme != "https" and host not in LOOPBACK_HOSTS):
+        yield f"{TOKEN_URL} is not an https address"
 
 
 def _find_unused(settings: Mapping[str, object], reason: str, but: str = "") -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Certificate files: what is wrong with them is named, and new ones are used."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,13 @@ def test_an_authority_that_was_replaced_is_no_longer_trusted(
     second = {one["serialNumber"] for one in context.current.get_ca_certs()}
     assert len(first) == len(second) == 1
     assert first != second
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(TlsFilesInvalid, match="is no regular file"):
+        build_tls_context(KafkaSecurity(protocol="SSL", ca_file=pipe))
 
 
 def test_without_usable_files_nothing_is_trusted(tmp_path: Path) -> None:

@@ -141,8 +141,26 @@ def test_encryption_makes_the_permission_of_plaintext_unnecessary() -> None:
     assert not names_kafka({PROTOCOL: "SASL_SSL", **USER})
 
 
-def test_an_unencrypted_token_endpoint_is_refused() -> None:
-    found = blocking_problems(load({**TOKENS, "GOVID_KAFKA_OAUTH_TOKEN_URL": "http://l.example"}))
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://login.example/token", "is not an https address"),
+        ("https:///token", "is not an https address"),
+        ("login.example/token", "is not an https address"),
+        (
+            "https://govid:s3cret@login.example/token",
+            "has a user, a password or a fragment, which do not belong there",
+        ),
+    ],
+)
+def test_no_command_sends_a_secret_to_an_unsafe_token_endpoint(url: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({**TOKENS, "GOVID_KAFKA_OAUTH_TOKEN_URL": url})
+    assert raised.value.problems == [f"GOVID_KAFKA_OAUTH_TOKEN_URL {problem}"]
+
+
+def test_an_unencrypted_token_endpoint_of_this_machine_does_not_serve_production() -> None:
+    found = blocking_problems(load({**TOKENS, "GOVID_KAFKA_OAUTH_TOKEN_URL": "http://127.0.0.1:1"}))
     assert "GOVID_KAFKA_OAUTH_TOKEN_URL is not an https address" in found
     assert not any("OAUTH" in one for one in blocking_problems(load(TOKENS)))
 
