@@ -32,6 +32,17 @@ HELPERS = (
                 || '70008000000000000000')::uuid
     $$
     """,
+    # With an older snapshot the checks would not see what others have committed since, but TRUNCATE
+    # and DROP would remove it.
+    """
+    CREATE FUNCTION bus.require_read_committed() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE invalid_transaction_state USING MESSAGE = 'retention needs READ COMMITTED';
+        END IF;
+    END $$
+    """,
     """
     CREATE FUNCTION bus.id_column_of(parent text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -107,7 +118,9 @@ ATTACH_DAY = """
         upper_id uuid := bus.first_id_at((day + 1)::timestamp AT TIME ZONE 'UTC');
         is_found boolean;
     BEGIN
-        IF day NOT BETWEEN '2000-01-01' AND today + 3660 THEN
+        PERFORM bus.require_read_committed();
+        -- A caller could otherwise add so many partitions that every statement slows down.
+        IF day NOT BETWEEN today - 366 AND today + 31 THEN
             RAISE invalid_parameter_value USING MESSAGE = 'the day is too far away';
         END IF;
         IF EXISTS (
@@ -161,6 +174,7 @@ EXCLUSION = (
     DECLARE
         id_column text := bus.id_column_of(parent);
     BEGIN
+        PERFORM bus.require_read_committed();
         IF day <= (now() AT TIME ZONE 'UTC')::date THEN
             RAISE invalid_parameter_value USING MESSAGE = 'rows of this day may be written now';
         END IF;
@@ -174,6 +188,7 @@ EXCLUSION = (
     CREATE FUNCTION bus.validate_exclusion(parent text) RETURNS void
     LANGUAGE plpgsql DEFINER AS $$
     BEGIN
+        PERFORM bus.require_read_committed();
         PERFORM bus.id_column_of(parent);
         EXECUTE format('ALTER TABLE bus.%I VALIDATE CONSTRAINT %I',
                        parent || '_default', parent || '_outside');
@@ -183,6 +198,7 @@ EXCLUSION = (
     CREATE FUNCTION bus.end_exclusion(parent text) RETURNS void
     LANGUAGE plpgsql DEFINER AS $$
     BEGIN
+        PERFORM bus.require_read_committed();
         PERFORM bus.id_column_of(parent);
         -- Without a constraint no lock is needed.
         IF EXISTS (
@@ -206,6 +222,7 @@ DROP_DAY = """
         parent text;
         bounds text[];
     BEGIN
+        PERFORM bus.require_read_committed();
         SELECT p.relname, regexp_match(pg_get_expr(c.relpartbound, c.oid),
                $re$FOR VALUES FROM \\('([0-9a-f-]{36})'\\) TO \\('([0-9a-f-]{36})'\\)$re$)
         INTO parent, bounds
@@ -238,6 +255,7 @@ EMPTY_DEFAULT = """
         newest text := format('SELECT %I FROM bus.%I ORDER BY 1 DESC LIMIT 1', id_column, rest);
         newest_id uuid;
     BEGIN
+        PERFORM bus.require_read_committed();
         EXECUTE newest INTO newest_id;
         IF newest_id IS NULL OR newest_id >= limit_id THEN
             RETURN false;
@@ -263,6 +281,7 @@ DELETE_AGED = """
         until_moment timestamptz := bus.removable_until(stored_before);
         deleted integer;
     BEGIN
+        PERFORM bus.require_read_committed();
         IF table_name = 'inbox' THEN
             DELETE FROM bus.inbox WHERE foreign_id_hash IN (
                 SELECT foreign_id_hash FROM bus.inbox WHERE received_at < until_moment
@@ -284,6 +303,7 @@ DELETE_AGED = """
 FUNCTIONS = (
     "removable_until(timestamptz)",
     "first_id_at(timestamptz)",
+    "require_read_committed()",
     "id_column_of(text)",
     "is_event_range_needed(uuid, uuid)",
     "is_receipt_range_needed(uuid, uuid)",

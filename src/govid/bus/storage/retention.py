@@ -9,7 +9,7 @@ rows go to the default partition and old rows stay longer (ADR-0011).
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -145,8 +145,8 @@ class RetentionWorker:
 
     async def _build_steps(self, connection: Any) -> list[tuple[str, RetentionStep]]:
         """Return the steps of a round in their order, each with its table."""
-        # Of two clocks the one that drops less is used: a clock that jumps ahead by a year must not
-        # drop a year of events.
+        # Of two clocks the earlier is used: one that jumps ahead by a year must not drop a year of
+        # events, and the database creates no partition of a day that is so far away.
         now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
         wanted = now - timedelta(days=self._settings.row_retention_days)
         # The database may store a longer retention than the settings, and refuses to go below it.
@@ -156,12 +156,16 @@ class RetentionWorker:
             for table, rule in RULES.items()
             if isinstance(rule, DailyPartitioned)
         ]
+        today = now.astimezone(UTC).date()
         aged = [table for table, rule in RULES.items() if isinstance(rule, AgeLimited)]
         return [
             # Today's partitions first, for all tables: rows of today are already being written.
-            *((table, partial(self._create_partitions, parts, table, 0)) for table, parts in daily),
             *(
-                (table, partial(self._create_partitions, parts, table, DAYS_AHEAD))
+                (table, partial(self._create_partitions, parts, table, today, 0))
+                for table, parts in daily
+            ),
+            *(
+                (table, partial(self._create_partitions, parts, table, today, DAYS_AHEAD))
                 for table, parts in daily
             ),
             *(
@@ -172,12 +176,11 @@ class RetentionWorker:
         ]
 
     async def _create_partitions(
-        self, partitions: PartitionManager, table: str, ahead: int
+        self, partitions: PartitionManager, table: str, today: date, ahead: int
     ) -> None:
-        """Create the missing partitions of today and of the *ahead* days after it."""
+        """Create the missing partitions of *today* and of the *ahead* days after it."""
         await partitions.remove_leftover_constraint()
         present = [p.id_range for p in await partitions.fetch_all() if p.id_range is not None]
-        today = self._clock.now().astimezone(UTC).date()
         for day in (today + timedelta(days=n) for n in range(ahead + 1)):
             first = first_uuid7_at(datetime.combine(day, time(), tzinfo=UTC))
             if any(span.lower <= first < span.upper for span in present):

@@ -376,7 +376,8 @@ async def _find_failed_statements(connection: Any) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _rolled_back(connection: Any) -> AsyncIterator[None]:
-    transaction = connection.transaction()
+    # As retention does, which its functions demand: the role may have another default.
+    transaction = connection.transaction(isolation="read_committed")
     await transaction.start()
     try:
         yield

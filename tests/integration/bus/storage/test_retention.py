@@ -433,7 +433,8 @@ async def test_the_database_drops_nothing_but_partitions(database: Database, nam
     ("statement", "arguments"),
     [
         ("attach_day", ("delivery", TODAY, False)),
-        ("attach_day", ("event", TODAY + 5000 * DAY, False)),
+        ("attach_day", ("event", TODAY + 33 * DAY, False)),
+        ("attach_day", ("event", TODAY - 368 * DAY, False)),
         ("exclude_day", ("event", TODAY)),
         ("exclude_day", ("delivery", TODAY + DAY)),
         ("validate_exclusion", ("delivery",)),
