@@ -15,12 +15,26 @@ compatible_from = 27
 # replaces the word `DEFINER` below.
 DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'"
 
+# Not in schema `public`, which belongs to the owner of the database: that role could put a view in
+# the place of a table there, whose functions would then run as the owner of the bus.
+RETENTION = (
+    """
+    CREATE TABLE bus.retention (
+        is_own boolean NOT NULL DEFAULT true,
+        kept_for interval NOT NULL,
+        CONSTRAINT retention_pkey PRIMARY KEY (is_own),
+        CONSTRAINT retention_is_one CHECK (is_own)
+    )
+    """,
+    "INSERT INTO bus.retention (kept_for) VALUES ('90 days')",
+)
+
 HELPERS = (
     # What is older may be removed. Of the given time and the stored retention the earlier counts.
     """
     CREATE FUNCTION bus.removable_until(wanted timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE DEFINER AS $$
-        SELECT least(wanted, coalesce((SELECT now() - max(retention) FROM public.govid_version),
+        SELECT least(wanted, coalesce((SELECT now() - max(kept_for) FROM bus.retention),
                                       '-infinity'))
     $$
     """,
@@ -321,11 +335,8 @@ FUNCTIONS = (
 def upgrade() -> None:
     """Add the functions, and the age below which no caller may remove rows."""
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.execute(
-        "ALTER TABLE public.govid_version ADD COLUMN retention interval NOT NULL DEFAULT '90 days'"
-    )
     for statement in (
-        *HELPERS,
+        *(*RETENTION, *HELPERS),
         *(EVENT_NEEDED, RECEIPT_NEEDED, IS_RANGE_NEEDED),
         *(ATTACH_DAY, *EXCLUSION, DROP_DAY, EMPTY_DEFAULT, DELETE_AGED),
     ):
@@ -339,4 +350,4 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for name in reversed(FUNCTIONS):
         op.execute(f"DROP FUNCTION bus.{name}")
-    op.execute("ALTER TABLE public.govid_version DROP COLUMN retention")
+    op.execute("DROP TABLE bus.retention")

@@ -17,7 +17,8 @@ from govid.bus import BusSettings
 from govid.bus.storage.connection import ConnectionFactory
 from govid.bus.storage.retention import DAYS_AHEAD, RetentionWorker
 from govid.bus.storage.schema_check import EXPECTED_SCHEMA
-from govid.gateway.checks.database import database_problems, role_warnings
+from govid.gateway.checks.database import database_problems
+from govid.gateway.checks.roles import role_warnings
 from govid.gateway.database_roles import (
     CHANGED_ROWS,
     REMOVED_ROWS,
@@ -195,7 +196,10 @@ REFUSED = [
     "CREATE SCHEMA mine",
     "CREATE OR REPLACE FUNCTION bus.refuse_change() RETURNS trigger LANGUAGE plpgsql AS ''",
     "ALTER FUNCTION bus.drop_day SECURITY INVOKER",
-    "UPDATE public.govid_version SET retention = '0'",
+    "UPDATE bus.retention SET kept_for = '0'",
+    "INSERT INTO bus.retention (kept_for) VALUES ('0')",
+    "DELETE FROM bus.retention",
+    "UPDATE public.govid_version SET version_num = '0027'",
     "SELECT setval('bus.event_position', 1)",
     "SELECT bus.is_event_range_needed(NULL, NULL)",
     f"SET ROLE {ROLES.owner}",
@@ -271,6 +275,7 @@ EVERY = [
         Privilege(act, "TABLE", name)
         for act in ("SELECT", "INSERT")
         for name in sorted(set(TABLES))
+        if (act, name) != ("INSERT", "bus.retention")
     ),
     Privilege("SELECT", "TABLE", "public.govid_version"),
     *(
@@ -357,6 +362,7 @@ PURGER_REFUSED = [
     "SELECT FROM bus.inbox",
     "DELETE FROM bus.inbox",
     "SELECT FROM public.govid_version",
+    "SELECT FROM bus.retention",
     "SELECT FROM identity.account",
     "INSERT INTO bus.dead SELECT * FROM bus.dead",
 ]

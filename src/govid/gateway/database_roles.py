@@ -116,6 +116,8 @@ class DatabaseRoles(msgspec.Struct, frozen=True):
         # Only `govid migrate` writes the version.
         yield f"GRANT SELECT ON public.govid_version TO {self.application}, {self.auditor}"
         yield self._insert_names(QUERIES["grant_tables"])
+        # Only `govid migrate` writes how long rows are kept.
+        yield f"REVOKE INSERT ON bus.retention FROM {self.application}"
         for privilege, rows in (("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS)):
             tables = ", ".join(f"{schema}.{name}" for schema in rows for name in rows[schema])
             yield f"GRANT {privilege} ON {tables} TO {self.application}"

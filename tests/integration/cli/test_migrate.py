@@ -75,7 +75,7 @@ def test_migrate_stores_how_long_rows_are_kept(
 
 async def _stored_days(url: str) -> int:
     connection = await asyncpg.connect(url)
-    found = await connection.fetchval("SELECT retention FROM public.govid_version")
+    found = await connection.fetchval("SELECT kept_for FROM bus.retention")
     await connection.close()
     return int(found.days)
 

@@ -188,9 +188,9 @@ async def test_a_shorter_retention_than_the_stored_one_is_a_warning(
 async def test_a_schema_without_a_stored_retention_is_no_warning(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute("ALTER TABLE public.govid_version DROP COLUMN retention")
+        await connection.execute("DROP TABLE bus.retention")
         assert await retention_warnings(connection, 1) == []
-        await connection.execute("DROP TABLE public.govid_version")
+        await connection.execute("DROP SCHEMA bus CASCADE")
         assert await retention_warnings(connection, 1) == []
     finally:
         await connection.close()

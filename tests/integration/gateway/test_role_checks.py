@@ -7,7 +7,7 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.storage.retention import RetentionWorker
-from govid.gateway.checks.database import role_warnings
+from govid.gateway.checks.roles import role_warnings
 from govid.gateway.settings import load_from_environment
 from tests.integration.bus.time_travel import FixedClock
 

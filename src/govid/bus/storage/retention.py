@@ -73,6 +73,7 @@ RULES: Mapping[str, DailyPartitioned | AgeLimited | Unlimited] = {
     "inbox_gap": Unlimited("one row a gap, each of which is an incident"),
     "accepted_end": Unlimited("one row a partition"),
     "installation": Unlimited("one row: the identity of this database"),
+    "retention": Unlimited("one row: how long rows are kept at least"),
     "inbound_fault": Unlimited("one row for each position that could not be read: it is evidence"),
 }
 """The retention rule of each table of schema `bus`."""

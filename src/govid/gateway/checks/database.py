@@ -22,7 +22,7 @@ import asyncpg
 
 from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.shared.ids import EPOCH, first_uuid7_at, uuid7
-from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.partitions import QUERIES as RETENTION_QUERIES
 from govid.bus.storage.sql import load_statements
@@ -32,7 +32,6 @@ from govid.gateway.database_roles import (
     RETENTION_FUNCTIONS,
     SCHEMAS,
 )
-from govid.gateway.settings import Settings
 
 QUERIES = {
     **load_statements("govid.bus.delivery", "backlog.sql"),
@@ -86,6 +85,8 @@ _TABLES = """
             -- Only `govid migrate` writes the version.
             OR n.nspname = 'public' AND c.relname = 'govid_version' AND needed.privilege = 'SELECT'
         )
+        -- Only `govid migrate` writes the retention.
+        AND NOT (n.nspname = 'bus' AND c.relname = 'retention' AND needed.privilege = 'INSERT')
         AND NOT has_table_privilege(c.oid, needed.privilege)
     ORDER BY 1, 2 DESC
 """
@@ -137,12 +138,9 @@ _POWERLESS_FUNCTIONS = """
     )
     ORDER BY 1
 """
-_CAN_READ_VERSION = "SELECT has_table_privilege(to_regclass('public.govid_version'), 'SELECT')"
-# Read through JSON, because the column does not exist before migration 0028.
-_RETENTION = """
-    SELECT (extract(epoch FROM (to_jsonb(v) ->> 'retention')::interval) / 86400)::float8
-    FROM public.govid_version AS v
-"""
+# The table does not exist before migration 0028.
+_CAN_READ_RETENTION = "SELECT has_table_privilege(to_regclass('bus.retention'), 'SELECT')"
+_RETENTION = "SELECT (extract(epoch FROM kept_for) / 86400)::float8 FROM bus.retention"
 _DURABILITY = """
     SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')
 """
@@ -238,7 +236,7 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
 
 async def retention_warnings(connection: Any, days: float) -> list[str]:
     """Warn if the database keeps rows for longer than *days*, which the settings say."""
-    if not await connection.fetchval(_CAN_READ_VERSION):
+    if not await connection.fetchval(_CAN_READ_RETENTION):
         return []
     stored: float | None = await connection.fetchval(_RETENTION)
     if stored is None or stored <= days:
@@ -392,40 +390,3 @@ async def _read_setting(connection: Any, name: str) -> str | None:
     except DRIVER_ERRORS:
         return None
     return {row["name"]: row["setting"] for row in rows}.get(name)
-
-
-_ROLE = """
-    SELECT r.rolname AS name, r.rolsuper AS is_superuser,
-           EXISTS (
-               SELECT FROM pg_catalog.pg_class c
-               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE n.nspname = 'bus' AND c.relname = 'event'
-                   -- A member of the owner may do what the owner may.
-                   AND pg_has_role(r.oid, c.relowner, 'MEMBER')
-           ) AS is_owner
-    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
-"""
-
-
-async def role_warnings(settings: Settings) -> list[str]:
-    """Return warnings about excessive privileges; none if the database is unavailable."""
-    if not settings.bus.database_url:
-        return []
-    try:
-        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        connection = await factory.connect()
-    except (InvalidConnectionUrl, *DRIVER_ERRORS):
-        return []  # `backend_problems` reports the reason.
-    try:
-        role = await connection.fetchrow(_ROLE)
-    finally:
-        await connection.close()
-    found = {
-        "is a superuser: it may read and change everything, stored events included; give govid a "
-        "role of its own": role["is_superuser"],
-        "owns the tables, so it may remove the triggers that protect events; let `govid migrate` "
-        "run as the owner and `govid serve` as another role": role["is_owner"],
-    }
-    # A superuser usually owns the tables too; the first warning is sufficient.
-    texts = [text for text, is_so in found.items() if is_so]
-    return [f"the database role {role['name']} {text}" for text in texts[:1]]

@@ -11,7 +11,6 @@ import msgspec
 import rich_click
 
 from govid.gateway.checks.accounts import account_warnings
-from govid.gateway.checks.database import role_warnings
 from govid.gateway.checks.kafka import check_kafka
 from govid.gateway.checks.production import (
     backend_problems,
@@ -19,6 +18,7 @@ from govid.gateway.checks.production import (
     blocking_problems,
     warnings,
 )
+from govid.gateway.checks.roles import role_warnings
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.target import load_settings

@@ -43,8 +43,8 @@ from govid.identity import (
 
 _NO_PRIVILEGE = "42501"
 _STORE_RETENTION = """
-    UPDATE public.govid_version SET retention = make_interval(secs => $1 * 86400)
-    WHERE retention <> make_interval(secs => $1 * 86400)
+    UPDATE bus.retention SET kept_for = make_interval(secs => $1 * 86400)
+    WHERE kept_for <> make_interval(secs => $1 * 86400)
 """
 
 

@@ -228,7 +228,7 @@ async def test_i5_a_shorter_setting_than_the_stored_retention_drops_nothing_and_
     assert await worker.run_once()
     assert f"{young:%Y%m%d}" in await partitions(database, "event")
     assert not [one for one in caplog.records if one.message == "retention.still_needed"]
-    await database.reads.execute("UPDATE public.govid_version SET retention = '1 day'")
+    await database.reads.execute("UPDATE bus.retention SET kept_for = '1 day'")
     assert await worker.run_once()
     assert f"{young:%Y%m%d}" not in await partitions(database, "event")
 

@@ -85,3 +85,18 @@ async def test_i5_each_function_that_changes_something_demands_read_committed(
     with pytest.raises(asyncpg.InvalidTransactionStateError):
         await other.fetchval(RETENTION[name], *arguments)
     await transaction.rollback()
+
+
+async def test_i5_functions_of_the_owner_read_nothing_outside_the_bus(database: Database) -> None:
+    rows = await database.reads.fetch(
+        "SELECT proname AS name, prosrc AS text, proconfig[1] AS path FROM pg_proc"
+        " WHERE pronamespace = 'bus'::regnamespace AND prosecdef"
+    )
+    assert {"drop_day", "empty_default", "removable_until"} <= {row["name"] for row in rows}
+    assert {row["path"] for row in rows} == {"search_path=pg_catalog, pg_temp"}
+    assert [
+        row["name"]
+        for row in rows
+        for schema in ("public", "identity", "nhs", "hmrc")
+        if f"{schema}." in row["text"]
+    ] == []
