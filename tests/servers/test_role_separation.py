@@ -10,6 +10,7 @@ import pytest
 from govid.gateway.checks.roles import role_warnings
 from govid.gateway.settings import load_from_environment
 from tests.backends.debian_postgres import DebianServer, debian_server
+from tests.integration.bus.storage.test_schema_check import downgrade
 from tests.servers.test_database_roles import ROLES, fetch, govid
 
 DATABASE = "govid"
@@ -158,3 +159,48 @@ async def test_check_names_the_owner_of_the_database(server: DebianServer, tmp_p
         govid, tmp_path, server.url(DATABASE, FORMER), "check", "--json"
     )
     assert f"the database role {FORMER} owns the database" in "\n".join(lines)
+
+
+async def test_a_migrator_that_inherits_nothing_migrates_and_stores_the_retention(
+    server: DebianServer, tmp_path: Path
+) -> None:
+    await server.execute(
+        f"CREATE DATABASE behind TEMPLATE {DATABASE}",
+        f"CREATE ROLE migrator LOGIN NOINHERIT PASSWORD '{server.password}' IN ROLE {ROLES.owner}",
+    )
+    await asyncio.to_thread(downgrade, server.url("behind"), "0027")
+    code, lines = await asyncio.to_thread(
+        lambda: govid(
+            tmp_path, server.url("behind", "migrator"), "migrate", GOVID_RETENTION_DAYS="120"
+        )
+    )
+    assert code == 0, lines
+    assert "Applied 1." in lines
+    [row] = await fetch(
+        server.url("behind", FORMER), "SELECT kept_for = '120 days' FROM bus.retention"
+    )
+    assert row[0] is True
+    [row] = await fetch(
+        server.url("behind"),
+        "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'bus.retention'::regclass",
+    )
+    assert row[0] == ROLES.owner
+
+
+async def test_a_role_that_inherits_nothing_sets_up_no_roles(
+    server: DebianServer, tmp_path: Path
+) -> None:
+    await server.execute(
+        f"CREATE ROLE alone LOGIN NOINHERIT CREATEROLE PASSWORD '{server.password}'",
+        "CREATE DATABASE alone OWNER alone",
+    )
+    code, lines = await asyncio.to_thread(
+        lambda: govid(
+            tmp_path,
+            server.url("alone", "alone"),
+            *("migrate", "--database-roles", "--role-prefix", "alone_"),
+        )
+    )
+    assert code == 3
+    assert lines[0].startswith("govid: the database role has NOINHERIT")
+    assert await fetch(server.url("alone"), "SELECT FROM pg_namespace WHERE nspname = 'bus'") == []

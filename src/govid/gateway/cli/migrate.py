@@ -1,6 +1,8 @@
 """`govid migrate`: applies migrations, or shows which are pending."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -46,6 +48,12 @@ _STORE_RETENTION = """
     UPDATE bus.retention SET kept_for = make_interval(secs => $1 * 86400)
     WHERE kept_for <> make_interval(secs => $1 * 86400)
 """
+# Since version 16 a membership may exclude SET ROLE.
+_MAY_ACT_AS = """
+    SELECT pg_has_role(current_user, $1, CASE
+        WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+"""
+_INHERITS = "SELECT rolinherit OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
 
 
 def _check_prefix(_context: object, _option: object, prefix: str | None) -> str | None:
@@ -150,6 +158,19 @@ async def _finish(installation: Installation, *, is_current: bool) -> None:
         )
 
 
+@asynccontextmanager
+async def _connect_as_owner(installation: Installation) -> AsyncIterator[Any]:
+    """Connect, and act as the owner of the tables if the role may.
+
+    A role with NOINHERIT has the owner's privileges only in this way.
+    """
+    async with connect_to_database(installation) as connection:
+        roles = await find_roles(connection)
+        if roles is not None and await _is_owner(connection, roles):
+            await connection.execute(f"SET ROLE {roles.owner}")
+        yield connection
+
+
 async def read_migration_state(installation: Installation, to: str = "head") -> MigrationState:
     """Read the present schema of the database and the migrations pending up to *to*.
 
@@ -157,7 +178,7 @@ async def read_migration_state(installation: Installation, to: str = "head") -> 
         CommandRefused: the schema is too new for this release.
         CommandError: this release does not know a revision.
     """
-    async with connect_to_database(installation) as connection:
+    async with _connect_as_owner(installation) as connection:
         version = await schema_version.read_version(connection)
     current = version.revision
     if version.number > int(schema_version.head_revision()):
@@ -181,9 +202,17 @@ async def choose_roles(installation: Installation, prefix: str | None) -> Databa
     """Return the roles that the database has or is to get.
 
     Raises:
-        CommandRefused: it has others, or another database of the server has these.
+        CommandRefused: it has others, another database of the server has these, or the present role
+            could not finish.
     """
     async with connect_to_database(installation) as connection:
+        if not await connection.fetchval(_INHERITS):
+            raise CommandRefused(
+                "the database role has NOINHERIT: it would lose its tables when it gives the first "
+                "ones to the owner; nothing was changed.",
+                "Run --database-roles as a role with INHERIT or as a superuser. Other migrations "
+                "need neither.",
+            )
         present = await find_roles(connection)
         roles = present if prefix is None and present else DatabaseRoles(prefix or DEFAULT_PREFIX)
         if present is not None and present != roles:
@@ -255,7 +284,7 @@ async def apply_privileges(installation: Installation) -> None:
     its own role if no migration is pending.
     """
     days = installation.settings.bus.row_retention_days
-    async with connect_to_database(installation) as connection:
+    async with _connect_as_owner(installation) as connection:
         roles = await find_roles(connection)
         if roles is None or await _is_owner(connection, roles):
             if roles is not None:
@@ -264,14 +293,13 @@ async def apply_privileges(installation: Installation) -> None:
 
 
 async def _is_owner(connection: Any, roles: DatabaseRoles) -> bool:
-    return bool(
-        await connection.fetchval("SELECT pg_has_role(current_user, $1, 'MEMBER')", roles.owner)
-    )
+    """Tell whether the role of *connection* is, or may become, the owner."""
+    return bool(await connection.fetchval(_MAY_ACT_AS, roles.owner))
 
 
 async def _rewrite_mailboxes(installation: Installation) -> None:
     """Apply the present normalisation rule to stored addresses, which SQL cannot do like Python."""
-    async with connect_to_database(installation) as connection:
+    async with _connect_as_owner(installation) as connection:
         done = await rewrite_mailbox_keys(connection)
     if done.rewritten:
         print_note(f"Rewrote the keys of {done.rewritten} addresses.")
@@ -281,7 +309,7 @@ async def _check_keys(installation: Installation) -> None:
     """Report keys that differ from those with which the database was used."""
     if not installation.settings.is_set("GOVID_PSEUDONYM_KEY"):
         return
-    async with connect_to_database(installation) as connection:
+    async with _connect_as_owner(installation) as connection:
         for fault in await find_key_problems(
             connection, configured_keys(installation.settings.identity)
         ):
@@ -290,7 +318,7 @@ async def _check_keys(installation: Installation) -> None:
 
 async def _count_migration_reviews(installation: Installation) -> int:
     """Count the open reviews caused by migrated data; 0 if the schema has no reviews yet."""
-    async with connect_to_database(installation) as connection:
+    async with _connect_as_owner(installation) as connection:
         try:
             reviews = await count_open_reviews(connection)
         except asyncpg.UndefinedTableError:
