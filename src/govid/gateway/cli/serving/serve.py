@@ -1,7 +1,7 @@
 """`govid serve`: runs the server under the safety rules of production."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -10,7 +10,7 @@ import msgspec
 import rich_click
 
 from govid.gateway.app import create_app
-from govid.gateway.checks.settings import unsafe_settings
+from govid.gateway.checks.production import blocking_problems
 from govid.gateway.cli.check import collect_findings
 from govid.gateway.cli.errors import CommandError, CommandRefused, InvalidUsage
 from govid.gateway.cli.output import print_note
@@ -137,16 +137,23 @@ def _management_port(settings: Settings, worker: int) -> int | None:
     return None if settings.management_port is None else settings.management_port + worker
 
 
-def _build_worker(overrides: Mapping[str, object], number: int) -> GracefulServer:
-    """Build the server of a worker process, which reads the settings again."""
+def _build_worker(
+    overrides: Mapping[str, object], number: int, ready: Callable[[], None]
+) -> GracefulServer:
+    """Build the server of a worker process, which reads the settings again.
+
+    Raises:
+        SettingsError: they cannot be read, or a start with them would be refused. They may have
+            changed since the supervisor started.
+    """
     hangups = HangupSignal()
-    settings = load_from_environment(overrides)
+    settings = _load_safe_settings(overrides)
     reloader = SettingsReloader(settings, partial(_load_safe_settings, overrides))
     port = _management_port(settings, number)
     app = create_app(msgspec.structs.replace(settings, management_port=port), reloader)
     return GracefulServer(
         build_server_config(app),
-        lambda: None,
+        ready,
         app.drain,
         HangupReload(hangups, reloader.reload),
         ends_on_second_signal=False,
@@ -154,12 +161,12 @@ def _build_worker(overrides: Mapping[str, object], number: int) -> GracefulServe
 
 
 def _load_safe_settings(overrides: Mapping[str, object]) -> Settings:
-    """Read the settings again, under the rules of the start.
+    """Read the settings again, under the rules of the start that concern settings alone.
 
     Raises:
-        SettingsError: they cannot be read, or are not safe.
+        SettingsError: they cannot be read, or a start with them would be refused.
     """
     settings = load_from_environment(overrides)
-    if faults := list(unsafe_settings(settings)):
+    if faults := blocking_problems(settings):
         raise SettingsError(faults)
     return settings
