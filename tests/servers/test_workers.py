@@ -1,5 +1,6 @@
 """The supervisor of `govid serve --workers N` replaces workers that end or freeze."""
 
+import asyncio
 import signal
 import socket
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
@@ -102,6 +104,37 @@ async def test_a_replaced_worker_obeys_the_rules_of_the_start(
 async def _has_logged(server: Govid, text: str) -> bool:
     """Return whether the log of *server* has *text*, however its lines are wrapped."""
     return text in " ".join(server.log.read_text().split())
+
+
+async def test_workers_stop_in_good_order_when_their_supervisor_was_killed(
+    start: StartServer,
+) -> None:
+    server = start(2, GOVID_MANAGEMENT_PORT=str(management := free_port()))
+    await wait_until_ready(*(f"http://127.0.0.1:{management + n}" for n in range(2)))
+    workers = find_workers(server)
+    server.kill()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 30)
+    assert alive == []
+    assert "Traceback" not in server.log.read_text()
+    server.start()
+    await wait_until_ready(server.url)
+
+
+async def test_a_worker_that_still_starts_ends_with_its_supervisor(start: StartServer) -> None:
+    server = start(2, GOVID_MANAGEMENT_PORT=str(management := free_port()))
+    await wait_until_ready(*(f"http://127.0.0.1:{management + n}" for n in range(2)))
+    victim, _ = find_workers(server)
+    victim.kill()
+
+    async def has_begun() -> bool:
+        return len(find_workers(server)) == 2
+
+    await wait_until(partial(_has_logged, server, "another one takes its place"))
+    await wait_until(has_begun)
+    workers = find_workers(server)
+    server.kill()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 30)
+    assert alive == []
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 A worker that has ended, or no longer answers, is replaced. If the replacement does not start, for
 example because `.env` has become invalid, the other workers go on, and it is tried again at longer
-and longer intervals.
+and longer intervals. Workers whose supervisor was killed stop as at SIGTERM.
 
 A first SIGTERM or Ctrl-C stops all workers in good order. A second one ends them without waiting
 for their clients. SIGHUP is passed on to the workers, each of which reloads its settings.
@@ -74,6 +74,7 @@ class WorkerProcess(Process):
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the server, in the worker's process, and answer the supervisor meanwhile."""
+        threading.Thread(target=_stop_with_supervisor, daemon=True).start()
         threading.Thread(target=self.always_pong, daemon=True).start()
         try:
             server = self._build_server(partial(self._report, None))
@@ -127,6 +128,18 @@ class WorkerProcess(Process):
         """Send a signal to the process, if it runs."""
         if self.pid is not None and self.process.is_alive():
             os.kill(self.pid, number)
+
+
+def _stop_with_supervisor() -> None:
+    """Stop this worker as SIGTERM does once its supervisor has ended, however that happened.
+
+    A supervisor that stops waits for its workers. Only one that was killed ends before them, and
+    the next start could not open the port while they hold it.
+    """
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Replacement(NamedTuple):
