@@ -5,10 +5,10 @@ is back. Only without its database can govid not serve.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from litestar import Response, Router, get
@@ -22,6 +22,8 @@ from govid.bus.storage.connection import IS_READ_ONLY
 from govid.bus.storage.schema_check import SchemaCheck
 from govid.bus.storage.workers import DATABASE_UNAVAILABLE
 from govid.gateway.schema_version import head_revision, read_version
+
+_Result = TypeVar("_Result")
 
 ALIVE = {"status": "ok"}
 """The answer of a live process."""
@@ -69,6 +71,23 @@ class HealthDetailsView(HealthView, frozen=True, kw_only=True):
     bus: BusDetails | None
 
 
+class _SharedResult(Generic[_Result]):
+    """The result of queries that callers share for `PROBE_SECONDS`, so none can flood a server."""
+
+    def __init__(self, query: Callable[[], Awaitable[_Result]]) -> None:
+        """Query nothing yet."""
+        self._query = query
+        self._querying = asyncio.Lock()
+        self._cached: tuple[_Result, float] | None = None
+
+    async def fetch(self) -> _Result:
+        """Return the cached result; query if there is none, or it is too old."""
+        async with self._querying:
+            if self._cached is None or monotonic() - self._cached[1] > PROBE_SECONDS:
+                self._cached = (await self._query(), monotonic())
+            return self._cached[0]
+
+
 class HealthProbe:
     """Health probe: asks each dependency for its state."""
 
@@ -97,14 +116,17 @@ class HealthProbe:
         self._reports_durability = reports_durability
         self._durability = "ok"
         self._schema = SchemaCheck()
-        self._probing = asyncio.Lock()
-        self._probed_at = float("-inf")
-        self._database_state = "connecting"
+        self._database_state = _SharedResult(self._check_database)
+        self._database_details = _SharedResult(self._describe_database)
 
     async def check(self) -> HealthView:
         """Return the state of all dependencies."""
         departments = {name: state() for name, state in self._departments.items()}
-        states = {"database": await self._probe_cached(), **self._bus_states(), **departments}
+        states = {
+            "database": await self._database_state.fetch(),
+            **self._bus_states(),
+            **departments,
+        }
         if self._reports_durability:
             states["durability"] = self._durability
         healthy = {"ok", "simulator", "off", "unsafe"}
@@ -133,7 +155,7 @@ class HealthProbe:
         return HealthDetailsView(
             **msgspec.structs.asdict(view),
             version=__version__,
-            database=await self._describe_database(),
+            database=await self._database_details.fetch(),
             bus=self._bus_details(),
         )
 
@@ -146,14 +168,6 @@ class HealthProbe:
         except (*DATABASE_UNAVAILABLE, RuntimeError):
             return DatabaseDetails(expected_schema=expected)
         return DatabaseDetails(**row, schema=schema.revision, expected_schema=expected)
-
-    async def _probe_cached(self) -> str:
-        """Return the state of the database. Callers share a cached result, so none can flood it."""
-        async with self._probing:
-            if monotonic() - self._probed_at > PROBE_SECONDS:
-                self._database_state = await self._check_database()
-                self._probed_at = monotonic()
-        return self._database_state
 
     async def _check_database(self) -> str:
         try:
