@@ -22,6 +22,9 @@ from govid.gateway.http.problems import problem_for_status
 from govid.gateway.http.protocol import LimitedHttpProtocol
 
 CONNECTIONS = 20
+CONNECTIONS_PER_NETWORK = 10
+HEAD_SECONDS = 2.0
+"""Probes and scrapers send their heads at once."""
 JSON = "application/json"
 _SAFE = frozenset({"GET", "HEAD"})
 _DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -36,11 +39,46 @@ class _Answer(NamedTuple):
     body: bytes
 
 
+class ManagementProtocol(LimitedHttpProtocol):
+    """A connection to the management port, which slow clients cannot hold.
+
+    Orchestrators, scrapers and others may share an address, behind a sidecar for example. So only a
+    connection whose answer is being produced keeps its slot when others need one. A client that
+    does not read its answer is evicted like one that sends nothing.
+    """
+
+    head_seconds = HEAD_SECONDS
+
+    def pause_writing(self) -> None:
+        """Wait for a slow reader, with a time limit and only while no other needs the slot."""
+        super().pause_writing()
+        self._mark_waiting()
+
+    def resume_writing(self) -> None:
+        """Keep the slot for the answer that is being produced."""
+        super().resume_writing()
+        if self._slot is not None and self._is_responding():
+            self._limits.mark_serving(self._slot)
+
+    def _mark_waiting(self) -> None:
+        """Note that the connection may be evicted, even if its client has not read the answer."""
+        if self._slot is not None and (self.flow.write_paused or not self._is_responding()):
+            self._limits.mark_waiting(self._slot)
+
+    def _on_evicted(self) -> None:
+        """Close the connection; drop what its client has not read."""
+        if self.transport.get_write_buffer_size():
+            self._slot = None
+            self.transport.abort()
+        else:
+            super()._on_evicted()
+
+
 class ManagementApp:
     """Serves metrics and health, and nothing else."""
 
     default_headers = _DEFAULT_HEADERS
-    """Headers of answers that `LimitedHttpProtocol` writes itself."""
+    """Headers of answers that `ManagementProtocol` writes itself."""
 
     def __init__(self, scrape: MetricsScrape, probe: HealthProbe) -> None:
         """Answer with the metrics that *scrape* renders, and with the states of *probe*."""
@@ -55,7 +93,10 @@ class ManagementApp:
         }
         # On a registry of its own, because the gauge of the scraped registry counts clients.
         self.limits = ConnectionLimits(
-            CollectorRegistry(), total=CONNECTIONS, per_network=CONNECTIONS
+            CollectorRegistry(),
+            total=CONNECTIONS,
+            per_network=CONNECTIONS_PER_NETWORK,
+            evicts_within_network=True,
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI
@@ -99,7 +140,7 @@ async def serve_management_port(
     """
     configuration = uvicorn.Config(
         ManagementApp(scrape, probe),
-        http=LimitedHttpProtocol,
+        http=ManagementProtocol,
         ws="none",
         lifespan="off",
         proxy_headers=False,
@@ -110,7 +151,7 @@ async def serve_management_port(
     configuration.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: LimitedHttpProtocol(configuration, state, {}), host, port
+        lambda: ManagementProtocol(configuration, state, {}), host, port
     )
     try:
         yield

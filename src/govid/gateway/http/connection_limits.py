@@ -3,6 +3,7 @@
 import resource
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
+from typing import TypeGuard
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -51,15 +52,19 @@ class ConnectionLimits:
         total: int,
         per_network: int,
         exempt: Iterable[str] = (),
+        evicts_within_network: bool = False,
     ) -> None:
         """Accept *total* connections, and *per_network* from one network.
 
         Networks of *exempt* (CIDRs) are trusted proxies. They connect for many clients and count
         in the total only. *total* is reduced to the limit of open files less `RESERVED_FILES`.
+        With *evicts_within_network* a connection of a network that has all its slots gets the one
+        that has waited longest, instead of a refusal.
         """
         self.total = min(total, max(1, _open_files() - RESERVED_FILES))
         self.per_network = per_network
         self._exempt = TrustedProxies(exempt)
+        self._evicts_within_network = evicts_within_network
         self._slot_counts: Tally[str] = Tally()
         self._waiting: dict[str, dict[ConnectionSlot, None]] = {}
         """Slots of connections that serve no request, by network, the longest waiting first."""
@@ -88,10 +93,12 @@ class ConnectionLimits:
         gets its slot, which is released by then.
         """
         network = self._network(address)
+        if self._evicts_within_network and self._is_full(network) and network in self._waiting:
+            self._evict_longest_waiting(network)
         if self._count >= self.total and not self._evict_for(network):
             self.count_end("too_many")
             return None
-        if network and self._slot_counts[network] >= self.per_network:
+        if self._is_full(network):
             self.count_end("too_many_of_network")
             return None
         slot = ConnectionSlot(network, evict)
@@ -152,12 +159,18 @@ class ConnectionLimits:
         largest = max(self._sizes, default=0)
         if largest <= wanted:
             return False
-        fullest = next(iter(self._sizes[largest]))
-        slot = next(iter(self._waiting[fullest]))
+        self._evict_longest_waiting(next(iter(self._sizes[largest])))
+        return True
+
+    def _evict_longest_waiting(self, network: str) -> None:
+        slot = next(iter(self._waiting[network]))
         self.release_slot(slot)
         self.count_end("evicted")
         slot.evict()
-        return True
+
+    def _is_full(self, network: str | None) -> TypeGuard[str]:
+        """Return whether *network* has as many slots as one network may have."""
+        return network is not None and self._slot_counts[network] >= self.per_network
 
     def _resize(self, network: str, change: int) -> None:
         """Change the number of slots of *network* by *change*."""

@@ -43,6 +43,8 @@ LINGER_BYTES = 512 * 1024
 class LimitedHttpProtocol(HttpToolsProtocol):
     """One client's connection, which is closed when the client exceeds a limit."""
 
+    head_seconds: float | None = None
+    """Deadline of a head; None is `HEAD_SECONDS`."""
     flow: "_HoldableFlowControl"
     _limits: ConnectionLimits
     _slot: ConnectionSlot | None = None
@@ -281,7 +283,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._schedule_write_check()
 
     def _start_head_deadline(self) -> None:
-        self._head_deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, 408, "head_timeout")
+        seconds = HEAD_SECONDS if self.head_seconds is None else self.head_seconds
+        self._head_deadline = self.loop.call_later(seconds, self._refuse, 408, "head_timeout")
 
     def _stop_head_deadline(self) -> None:
         if self._head_deadline is not None:
