@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,9 +93,12 @@ def hang_up(
     environment: Mapping[str, str],
     folder: Path,
     after: str,
+    then: Callable[[int], None] = lambda pid: None,
     seconds: float = 60,
 ) -> int:
     """Run *command* on a terminal that is closed once *after* has appeared; return the exit code.
+
+    *then* is called with the id of the process, whose terminal is gone.
 
     Raises:
         TimeoutError: it did not appear in so many *seconds*; carries what was written.
@@ -111,6 +114,7 @@ def hang_up(
                 written += os.read(here, 65536).decode("utf-8", "replace")
         os.close(here)
         here = -1
+        then(process.pid)
         return process.wait(seconds)
     finally:
         if process.poll() is None:

@@ -130,14 +130,15 @@ class KafkaFixture:
     async def read(self, topic: Topic | str, count: int) -> list[Any]:
         """Return the first *count* records of *topic*, read from its beginning."""
         name = self.wire_name(topic) if isinstance(topic, Topic) else topic
-        return await read(self.clients, name, count)
+        return await read(KafkaClientFactory.from_settings(self.settings), name, count)
 
     @asynccontextmanager
     async def external_producer(
         self, max_request_size: int = 1_000_000
     ) -> AsyncIterator[AIOKafkaProducer]:
         """Yield a producer that knows nothing of govid."""
-        producer = self.clients.create_producer(max_request_size=max_request_size)
+        clients = KafkaClientFactory.from_settings(self.settings)
+        producer = clients.create_producer(max_request_size=max_request_size)
         await producer.start()
         try:
             yield producer

@@ -1,6 +1,7 @@
 """Every command on a real terminal: no traceback, ids that can be copied, keys that are heard."""
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -200,19 +201,33 @@ def test_f8_a_closed_terminal_stops_a_demonstration_and_its_database(tmp_path: P
     ("arguments", "after"),
     [(("serve",), "Ready on"), (("serve", "--workers", "2"), "Starting 2 workers")],
 )
-def test_f8_a_closed_terminal_stops_a_server(
+def test_f8_a_server_continues_without_its_terminal(
     production: str, tmp_path: Path, arguments: tuple[str, ...], after: str
 ) -> None:
+    port = free_port()
     environment = {
         **BASE,
         "PATH": os.environ["PATH"],
         "GOVID_DATABASE_URL": production,
         "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "GOVID_PORT": str(free_port()),
+        "GOVID_PORT": str(port),
+        "GOVID_DRAIN_SECONDS": "0",
     }
     assert govid("migrate", env=environment, cwd=tmp_path).code == 0
+
+    def use_and_stop(pid: int) -> None:
+        # Each request writes a line of the log, which the terminal no longer takes.
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+            answers = [client.get(f"http://127.0.0.1:{port}/health/live") for _ in range(2)]
+        os.kill(pid, signal.SIGTERM)
+        assert [one.status_code for one in answers] == [200, 200]
+
     code = terminal.hang_up(
-        [*GOVID, *arguments], environment=environment, folder=tmp_path, after=after
+        [*GOVID, *arguments],
+        environment=environment,
+        folder=tmp_path,
+        after=after,
+        then=use_and_stop,
     )
     assert code == 0
 
