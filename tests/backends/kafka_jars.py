@@ -25,6 +25,8 @@ POM = f"""\
   </dependency></dependencies>
 </project>
 """
+HEAP = "-Xmx1g"
+"""A start needs 160 MB, each topic of a run 25 kB and more for each of its partitions."""
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -165,7 +167,7 @@ class JarBroker:
 
     def _java(self, entry: str) -> list[str]:
         return [
-            "java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            "java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             *self._java_options, "-cp", f"{self._libraries}/*", entry,
         ]  # fmt: skip
 

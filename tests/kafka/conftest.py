@@ -2,11 +2,13 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import wait
 from uuid import uuid4
 
 import msgspec
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from govid.bus import BusSettings, Database
 from tests.backends import kafka
@@ -32,9 +34,21 @@ def killable_kafka() -> Iterator[kafka.Broker]:
 
 
 @pytest.fixture
-def kafka_settings(bus_settings: BusSettings, kafka_address: str) -> BusSettings:
-    """Return settings of a bus with topics of its own on the shared broker."""
-    return on(kafka_address, bus_settings)
+def kafka_settings(bus_settings: BusSettings, kafka_address: str) -> Iterator[BusSettings]:
+    """Return settings of a bus with topics of its own on the shared broker.
+
+    They are deleted afterwards: each partition takes memory of the broker that all tests use.
+    """
+    settings = on(kafka_address, bus_settings)
+    yield settings
+    client = AdminClient({"bootstrap.servers": kafka_address})
+    own = [
+        name
+        for name in client.list_topics(timeout=10).topics
+        if name.startswith(settings.kafka_prefix)
+    ]
+    if own:
+        wait(client.delete_topics(own).values(), timeout=10)
 
 
 @pytest.fixture
