@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 PINS  := requirements.lock constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check chaos bench scale format
+.PHONY: help dev test check chaos bench scale nightly format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ bench: $(STAMP) ## Measure every figure that govid promises; prints JSON
 
 scale: $(STAMP) ## Measure the cost of statements with many accounts: ACCOUNTS=1000000; prints JSON
 	@exec $(BIN)/python -m bench.scale $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
+
+nightly: $(STAMP) ## Run what takes too long for each change: 50 chaos seeds, a million accounts, bench
+	@$(BIN)/python -m tests.chaos --seeds 50
+	@$(BIN)/python -m bench.scale --accounts 1000000
+	@exec $(BIN)/python -m bench $(ARGS)
 
 format: $(STAMP) ## Format all code and apply the automatic fixes of ruff
 	@$(BIN)/ruff check --fix-only .
