@@ -314,6 +314,27 @@ async def test_refused_client_credentials_are_not_repeated_without_a_pause(
     assert endpoint.asked == before + 1
 
 
+async def test_a_changed_client_secret_is_used_for_the_next_token(
+    broker: SecuredBroker, endpoint: TokenEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, security = connection("OAUTHBEARER", broker, endpoint)
+    file = tmp_path / "secret"
+    file.write_text(f"{CLIENT_SECRET}\n")
+    secret = WatchedSecret(SecretSource(file=file))
+    provider = OAuthTokenProvider(security, secret)
+    # Each token has expired when it arrives, so that none is used twice.
+    monkeypatch.setattr(endpoint, "life_seconds", 0)
+    before = endpoint.asked
+    first = await provider.token()
+    monkeypatch.setattr(endpoint, "client_secret", "the next secret")
+    file.write_text("the next secret\n")
+    # The thread that watches files calls this.
+    secret.refresh()
+    secret.refresh()
+    second = await provider.token()
+    assert ("." in first, "." in second, endpoint.asked) == (True, True, before + 2)
+
+
 async def test_the_acls_are_asked_for_at_any_server_that_answers(
     broker: SecuredBroker, bus_settings: BusSettings
 ) -> None:

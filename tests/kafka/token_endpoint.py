@@ -19,7 +19,7 @@ KEY_ID = "test-key"
 
 
 class TokenEndpoint:
-    """An HTTP server with `/token` and `/jwks`. `status` and `audience` shape its answers."""
+    """An HTTP server with `/token` and `/jwks`. Its attributes shape its answers."""
 
     def __init__(self, port: int) -> None:
         """Make a key; the server listens on *port*."""
@@ -29,6 +29,7 @@ class TokenEndpoint:
         self.status = 200
         self.audience = AUDIENCE
         self.life_seconds = 60
+        self.client_secret = CLIENT_SECRET
         self.asked = 0
         """The number of token requests."""
 
@@ -40,7 +41,7 @@ class TokenEndpoint:
         if self.status != 200:
             return self.status, {"error": "server_error"}
         # Encoded like a form first (RFC 6749, section 2.3.1).
-        wanted = base64.b64encode(f"{USER}:{quote_plus(CLIENT_SECRET)}".encode()).decode()
+        wanted = base64.b64encode(f"{USER}:{quote_plus(self.client_secret)}".encode()).decode()
         if authorization != f"Basic {wanted}":
             return 401, {"error": "invalid_client"}
         if parse_qs(body.decode()).get("grant_type") != ["client_credentials"]:

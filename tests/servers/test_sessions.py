@@ -125,6 +125,31 @@ async def test_c2_passfile(server: DebianServer, tmp_path: Path) -> None:
     await connection.close()
 
 
+async def test_c2_a_replaced_passfile_is_read_by_the_next_connection(
+    server: DebianServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "pass"
+    file.touch(0o600)
+    factory = ConnectionFactory(
+        f"postgresql://rotating@127.0.0.1:{server.port}/postgres?passfile={file}"
+    )
+    owner = await ConnectionFactory(server.url()).connect()
+    await owner.execute("CREATE ROLE rotating LOGIN")
+    opened = []
+    try:
+        for password in ("the first one", "the second one"):
+            await owner.execute(f"ALTER ROLE rotating PASSWORD '{password}'")
+            file.write_text(f"127.0.0.1:{server.port}:*:rotating:{password}\n")
+            opened.append(await factory.connect())
+        # What is open stays open.
+        assert [await one.fetchval("SELECT current_user") for one in opened] == ["rotating"] * 2
+    finally:
+        for one in opened:
+            await one.close()
+        await owner.execute("DROP ROLE rotating")
+        await owner.close()
+
+
 async def test_c2_first_host_that_accepts_writes_is_taken(server: DebianServer) -> None:
     url = server.url().replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
     connection = await ConnectionFactory(f"{url}?target_session_attrs=read-write").connect()
