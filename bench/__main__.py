@@ -1,9 +1,9 @@
 """`make bench`: measures what govid promises; JSON on stdout, a table on stderr.
 
     python -m bench                     everything, as published: about ten minutes
-    python -m bench --only kafka        one part: resources, profile, registration, logins,
-                                        timing, emit, handlers, kafka, kafka-tls, idle, paced,
-                                        isolation, departments, exports
+    python -m bench --only kafka        one part: resources, profile, profile-tls, registration,
+                                        logins, timing, emit, handlers, kafka, kafka-tls, idle,
+                                        paced, isolation, departments, exports
     python -m bench --rounds 1 --seconds 2      a quick look; its figures count for nothing
 
 Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
@@ -40,7 +40,7 @@ def main() -> None:
         "--only",
         action="append",
         choices=(
-            *("resources", "profile", "registration", "logins", "timing"),
+            *("resources", "profile", "profile-tls", "registration", "logins", "timing"),
             *(
                 "emit",
                 "handlers",
@@ -61,6 +61,7 @@ def main() -> None:
     parts: Mapping[str, Callable[[Path], dict[str, Any]]] = {
         "resources": resources.measure,
         "profile": lambda folder: profiles.measure(folder, rounds=rounds, seconds=seconds),
+        "profile-tls": lambda folder: profiles.measure_tls(folder, rounds=rounds, seconds=seconds),
         "registration": lambda folder: registrations.measure(folder, seconds=6 * seconds),
         "logins": lambda folder: logins.measure(folder, rounds=rounds, seconds=seconds),
         "timing": lambda folder: timing.measure(folder, rounds=rounds),

@@ -7,16 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import httpx
 
 from tests.backends import cluster, kafka
+from tests.backends.certificates import CertificateAuthority
+from tests.backends.debian_postgres import debian_server, encrypt, missing
 from tests.backends.govid import Govid
 from tests.backends.processes import CLIENT_CORE
 from tests.faults.registrants import RegistrationLoad, build_applicants, sign_in
 
 NO_KAFKA = "127.0.0.1:1"
 """An address at which no Kafka listens."""
+WITH_OR_WITHOUT_TLS = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 
 class Backends(NamedTuple):
@@ -30,15 +34,45 @@ class Backends(NamedTuple):
 @contextmanager
 def backends() -> Iterator[Backends]:
     """Yield fresh backends. Without a Kafka on this machine, govid is measured in its outage."""
+    with cluster.server() as postgres, _kafka() as (address, has_kafka):
+        yield Backends(postgres, address, has_kafka)
+
+
+@contextmanager
+def tls_backends(folder: Path) -> Iterator[tuple[Backends, str]]:
+    """Yield fresh backends, and the URL parameters of a TLS connection to their PostgreSQL.
+
+    It accepts connections without TLS too. The certificate of its authority is in *folder*. It is
+    Debian's, because the other one is built without TLS.
+
+    Raises:
+        Unavailable: Debian's PostgreSQL is missing.
+    """
+    if lacking := missing():
+        raise kafka.Unavailable(f"TLS to PostgreSQL needs {', '.join(lacking)}")
+    authority = CertificateAuthority("bench")
+    file = folder / "authority.crt"
+    file.write_bytes(authority.pem)
+    with (
+        debian_server(max_connections="200", shared_buffers="128MB") as server,
+        _kafka() as (address, has_kafka),
+    ):
+        encrypt(server, authority.issue("postgres", "127.0.0.1"), rules=WITH_OR_WITHOUT_TLS)
+        demanded = urlencode({"sslmode": "verify-full", "sslrootcert": str(file)})
+        yield Backends(server.url(), address, has_kafka), demanded
+
+
+@contextmanager
+def _kafka() -> Iterator[tuple[str, bool]]:
+    """Yield the address of a fresh Kafka and True, or one at which no Kafka listens and False."""
     with ExitStack() as stack:
-        postgres = stack.enter_context(cluster.server())
         try:
-            address = stack.enter_context(kafka.own()).address
+            broker = stack.enter_context(kafka.own())
         except kafka.Unavailable as reason:
             print(f"Measured without Kafka: {reason}", file=sys.stderr)
-            yield Backends(postgres, NO_KAFKA, has_kafka=False)
+            yield NO_KAFKA, False
         else:
-            yield Backends(postgres, address, has_kafka=True)
+            yield broker.address, True
 
 
 @contextmanager

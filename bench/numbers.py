@@ -28,6 +28,7 @@ TARGETS = (
     Target("profile p99, ms", "profile.govid.p99_ms", "<=", 25),
     Target("profile: collections of the oldest generation > 20 ms", "profile.long_pauses", "<=", 0),
     Target("profile, requests/s: govid / prototype", "profile.govid_to_prototype", ">=", 5),
+    Target("profile, requests/s: TLS to PostgreSQL / none", "profile-tls.to_plaintext", ">=", 0.9),
     Target("registered to verified, p50 ms", "registration.p50_ms", "<=", 15),
     Target("registered to verified, p99 ms", "registration.p99_ms", "<=", 60),
     Target("profile p99, under 20 logins / idle", "logins.p99_ratio", "<=", 3),

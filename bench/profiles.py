@@ -1,4 +1,7 @@
-"""`GET /api/auth/profile`: govid as it ships, a minimal application, the prototype before it."""
+"""`GET /api/auth/profile`: govid as it ships, a minimal application, the prototype before it.
+
+And govid with TLS to PostgreSQL, beside govid without.
+"""
 
 import asyncio
 import re
@@ -12,9 +15,9 @@ from typing import Any
 import httpx
 
 from bench import baselines, wrk
-from bench.backends import backends, beside_the_servers, govid, registered
+from bench.backends import backends, beside_the_servers, govid, registered, tls_backends
 from tests.backends import cluster
-from tests.backends.govid import FLOOR_OF_HASHES
+from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.backends.processes import SERVER_CORE
 
 ACCOUNTS = 200
@@ -67,12 +70,55 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
     result = {name: _summary(each) for name, each in loads.items()}
     return {
         **result,
-        "govid_to_floor": _ratio(result, "floor"),
-        "govid_to_prototype": _ratio(result, "prototype"),
+        "govid_to_floor": _ratio(result, "govid", "floor"),
+        "govid_to_prototype": _ratio(result, "govid", "prototype"),
         "p99_to_floor": round(result["govid"]["p99_ms"] / result["floor"]["p99_ms"], 3),
         "full_collections": full,
         "long_pauses": long,
         "govid_log_lines": lines,
+        "kafka": where.has_kafka,
+        "rounds": rounds,
+        "seconds": seconds,
+        "connections": wrk.CONNECTIONS,
+        "accounts": ACCOUNTS,
+    }
+
+
+def measure_tls(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
+    """Load two servers on one database, without TLS to it and with `verify-full`, in turn.
+
+    Return the medians of *rounds* rounds of *seconds* each. The order changes with each round, so
+    that neither always comes second.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(beside_the_servers())
+        where, demanded = stack.enter_context(tls_backends(folder))
+        database = cluster.create(where.postgres, "govid")
+        servers = {
+            name: Govid(
+                folder,
+                database_url=f"{database}?{parameters}",
+                kafka=where.kafka,
+                core=SERVER_CORE,
+                extra=FLOOR_OF_HASHES,
+            )
+            for name, parameters in (("plaintext", "sslmode=disable"), ("tls", demanded))
+        }
+        servers["plaintext"].migrate()
+        for server in servers.values():
+            stack.enter_context(server)
+        # Both servers accept the tokens: keys and sessions are in the database.
+        tokens = _file(folder / "tokens", registered(servers["plaintext"].url, ACCOUNTS))
+        loads: dict[str, list[wrk.Load]] = {name: [] for name in servers}
+        for server in servers.values():
+            wrk.run(server.url + PATH, tokens, WARM_UP_SECONDS)
+        for number in range(rounds):
+            for name in sorted(servers, reverse=bool(number % 2)):
+                loads[name].append(wrk.run(servers[name].url + PATH, tokens, seconds))
+    result = {name: _summary(each) for name, each in loads.items()}
+    return {
+        **result,
+        "to_plaintext": _ratio(result, "tls", "plaintext"),
         "kafka": where.has_kafka,
         "rounds": rounds,
         "seconds": seconds,
@@ -98,9 +144,9 @@ def _full_collections(url: str) -> tuple[int, int]:
     return counts["+Inf"], counts["+Inf"] - counts["0.02"]
 
 
-def _ratio(result: Mapping[str, Mapping[str, Any]], other: str) -> float:
-    ours, theirs = (result[name]["requests_per_second"] for name in ("govid", other))
-    return round(ours / theirs, 3)
+def _ratio(result: Mapping[str, Mapping[str, Any]], one: str, other: str) -> float:
+    rates = [result[name]["requests_per_second"] for name in (one, other)]
+    return round(float(rates[0] / rates[1]), 3)
 
 
 def _file(path: Path, tokens: list[str]) -> Path:
