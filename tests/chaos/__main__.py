@@ -4,7 +4,7 @@
     python -m tests.chaos --seed 42
 
 prints one line of JSON for each seed; ends with 1 and the seed to repeat at the first that failed,
-and with 75 if no Kafka, or no PostgreSQL for a fail-over, can be started.
+and with 75 if no Kafka, or no PostgreSQL of Debian, can be started.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import msgspec
 
 from tests.backends import kafka
 from tests.backends.debian_postgres import missing
-from tests.chaos.plan import Kind, plan
+from tests.chaos.plan import plan
 from tests.chaos.run import run_plan
 from tests.chaos.shared_backends import SharedBackends, shared_backends
 
@@ -37,8 +37,8 @@ def main() -> int:
     seeds = [options.seed] if options.seed is not None else range(
         options.first, options.first + options.seeds
     )  # fmt: skip
-    if any(Kind.DATABASE_FAILED_OVER in plan(seed).kinds for seed in seeds) and missing():
-        sys.stderr.write(f"A fail-over needs {', '.join(missing())}.\n")
+    if lacking := missing():
+        sys.stderr.write(f"A PostgreSQL with TLS needs {', '.join(lacking)}.\n")
         return os.EX_TEMPFAIL
     # Asked to end, it leaves no server behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -6,19 +6,21 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import asyncpg
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ResourceType
+from sqlalchemy import make_url
 
 from govid.bus import BusSettings
 from govid.bus.kafka.permissions import AclOperation, required_topic_operations
 from tests.backends import kafka
 from tests.backends.certificates import CertificateAuthority
 from tests.backends.kafka_secured import SecuredBroker, acl_entry
+from tests.chaos.databases import FailoverPair
 from tests.chaos.external_publisher import CODECS, ExternalPublisher
-from tests.chaos.failover import FailoverPair
 from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.reader import Record, remove
@@ -54,14 +56,14 @@ class FaultTargets(msgspec.Struct, frozen=True, kw_only=True):
     """Who can be hit."""
 
     database_url: str
-    """Past all proxies."""
+    """Past all proxies, as a superuser."""
     replicas: Sequence[Replica]
     to_database: Sequence[Proxy]
     """Each replica's way to the database, and last the writers'."""
     to_kafka: Proxy
     secured: SecuredBroker
     settings: BusSettings
-    """How the replicas reach Kafka; the URL of the database leads past all proxies."""
+    """Those of the replicas; only the URL of the database leads past all proxies."""
     writers: Writers
     external_publisher: ExternalPublisher
     pair: FailoverPair | None
@@ -205,18 +207,36 @@ async def _revoke_acl(cast: FaultTargets, fault: Fault) -> None:
     await _until_done(partial(cast.secured.grant, acl))
 
 
-async def _replace_certificates(cast: FaultTargets, fault: Fault) -> None:
-    """Let the file of authorities be cut off for a while, and then be a longer one."""
+async def _replace_kafka_certificates(cast: FaultTargets, fault: Fault) -> None:
     file = cast.settings.kafka_security.ca_file
     if file is None:
         raise RuntimeError("a run with certificates uses TLS")
+    await _replace_authorities(file, [cast.to_kafka], fault)
+
+
+async def _replace_database_certificates(cast: FaultTargets, fault: Fault) -> None:
+    file = make_url(cast.settings.database_url).query["sslrootcert"]
+    await _replace_authorities(Path(str(file)), cast.to_database, fault)
+
+
+async def _replace_authorities(file: Path, ways: Sequence[Proxy], fault: Fault) -> None:
+    """Let *file* be cut off for a while, and then be a longer one."""
+    content = _cut_off(file)
+    # New connections use what was loaded before, or fail; a replica that starts now cannot load it.
+    for way in ways:
+        way.drop()
+    await asyncio.sleep(fault.seconds)
+    successor = CertificateAuthority(f"successor {fault.number}")
+    await asyncio.to_thread(file.write_bytes, successor.pem + content)
+    for way in ways:
+        way.drop()
+
+
+def _cut_off(file: Path) -> bytes:
+    """Leave half of *file*; return what was in it."""
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
-    # New connections use what was loaded before; a replica that starts now has nothing to load.
-    cast.to_kafka.drop()
-    await asyncio.sleep(fault.seconds)
-    file.write_bytes(CertificateAuthority(f"successor {fault.number}").pem + content)
-    cast.to_kafka.drop()
+    return content
 
 
 async def _until_done(act: Callable[[], None]) -> None:
@@ -337,12 +357,13 @@ ACTS: Mapping[Kind, Act] = {
     Kind.DATABASE_SWALLOWED: _of_database(_swallow),
     Kind.DATABASE_READ_ONLY: _turn_read_only,
     Kind.DATABASE_FAILED_OVER: _fail_over,
+    Kind.DATABASE_CERTIFICATES_REPLACED: _replace_database_certificates,
     Kind.KAFKA_COMPRESSED: _compress,
     Kind.KAFKA_DAMAGED: _damage,
     Kind.KAFKA_TOPIC_DELETED: _delete_topic,
     Kind.KAFKA_RECORDS_REMOVED: _remove_records,
     Kind.KAFKA_ACL_REVOKED: _revoke_acl,
-    Kind.CERTIFICATES_REPLACED: _replace_certificates,
+    Kind.KAFKA_CERTIFICATES_REPLACED: _replace_kafka_certificates,
     Kind.KAFKA_DROPPED: _of_kafka(_drop),
     Kind.KAFKA_REFUSED: _of_kafka(_refuse),
     Kind.KAFKA_DELAYED: _of_kafka(_delay),

@@ -85,7 +85,7 @@ async def command(
     folder: Path,
     words: Sequence[str],
 ) -> tuple[int, bytes]:
-    """Run a command of govid in *folder*; return its exit code and what it printed."""
+    """Run a command on the database of *settings* and the Kafka at *address*; see `run_command`."""
     environment = {
         "GOVID_DATABASE_URL": settings.database_url,
         "GOVID_KAFKA_BOOTSTRAP_SERVERS": address,
@@ -93,6 +93,16 @@ async def command(
         "GOVID_VERIFICATION_RESULT_TOPIC": settings.wire_name(Topic.VERIFICATION_RESULT),
         "GOVID_DEATH_NOTIFICATION_TOPIC": settings.wire_name(Topic.DEATH_NOTIFICATION),
     }
+    return await run_command(fork_server, environment, folder, words)
+
+
+async def run_command(
+    fork_server: ForkServerContext,
+    environment: Mapping[str, str],
+    folder: Path,
+    words: Sequence[str],
+) -> tuple[int, bytes]:
+    """Run a command of govid in *folder*; return its exit code and what it printed."""
     process = fork_server.Process(target=run, args=(environment, folder, words), daemon=True)
     process.start()
     while process.is_alive():

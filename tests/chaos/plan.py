@@ -42,6 +42,8 @@ class Kind(StrEnum):
     DATABASE_READ_ONLY = "database.read_only"
     DATABASE_FAILED_OVER = "database.failed_over"
     """The primary dies or is shut down, and its synchronous standby is promoted."""
+    DATABASE_CERTIFICATES_REPLACED = "database.certificates_replaced"
+    """The file of authorities is cut off for a while, then complete and longer."""
     KAFKA_DROPPED = "kafka.dropped"
     KAFKA_REFUSED = "kafka.refused"
     KAFKA_DELAYED = "kafka.delayed"
@@ -57,7 +59,7 @@ class Kind(StrEnum):
     """Notices of death come in while govid cannot read them, and are removed before it can."""
     KAFKA_ACL_REVOKED = "kafka.acl_revoked"
     """One operation on one topic is not allowed for a while."""
-    CERTIFICATES_REPLACED = "kafka.certificates_replaced"
+    KAFKA_CERTIFICATES_REPLACED = "kafka.certificates_replaced"
     """The file of authorities is cut off for a while, then complete and longer."""
     BROKER_FROZEN = "broker.frozen"
     BROKER_KILLED = "broker.killed"
@@ -67,8 +69,11 @@ HANDLERS = (Kind.HANDLER_RAISES, Kind.HANDLER_MEETS_OUTAGE, Kind.HANDLER_DIES)
 """Those that wait for an event, and not for a time."""
 
 
-SECURED_ONLY = (Kind.KAFKA_ACL_REVOKED, Kind.CERTIFICATES_REPLACED)
+SECURED_ONLY = (Kind.KAFKA_ACL_REVOKED, Kind.KAFKA_CERTIFICATES_REPLACED)
 """Those that need TLS. Damage needs a connection without it, so one run never meets both."""
+ONCE = (Kind.KAFKA_DAMAGED, Kind.DATABASE_FAILED_OVER, Kind.DATABASE_CERTIFICATES_REPLACED)
+"""Others that a run meets once or never: a pair can fail over once, and two replacements of one
+file would overlap."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +114,7 @@ def plan(seed: int) -> Plan:
     _dice(f"round {round_number}").shuffle(deck)
     _separate(deck)
     dice = _dice(f"seed {seed}")
-    others = [one for one in deck if one not in {Kind.KAFKA_DAMAGED, *SECURED_ONLY}]
+    others = [one for one in deck if one not in {*ONCE, *SECURED_ONLY}]
     kinds = deck[place::SEEDS_IN_A_ROUND] + dice.choices(others, k=dice.randint(0, 2))
     faults = sorted((_fault(kind, dice) for kind in kinds), key=lambda fault: fault.at)
     return Plan(seed=seed, faults=tuple(faults))

@@ -16,8 +16,8 @@ from govid.bus.gauges import DatabaseSampler
 from tests.backends import postgres
 from tests.chaos import evidence
 from tests.chaos.checker import CheckReport, check_run
+from tests.chaos.databases import TEMPLATE, FailoverPair, failover_pair
 from tests.chaos.external_publisher import ExternalPublisher
-from tests.chaos.failover import FailoverPair, failover_pair
 from tests.chaos.faults import FaultTargets, inject_fault
 from tests.chaos.operator_commands import (
     ACCEPT_GAP,
@@ -88,9 +88,10 @@ async def run_plan(shared_backends: SharedBackends, plan: Plan, folder: Path) ->
     """Play the run of *plan*; the replicas write their logs into *folder*."""
     laps = PhaseTimer()
     if Kind.DATABASE_FAILED_OVER in plan.kinds:
-        async with failover_pair() as (pair, database_url):
+        authority, fork_server = shared_backends.authority, shared_backends.fork_server
+        async with failover_pair(authority, fork_server) as (pair, database_url):
             return await _play(shared_backends, plan, folder, database_url, pair, laps)
-    database_url = await postgres.clone(shared_backends.server_url, shared_backends.template)
+    database_url = await postgres.clone(shared_backends.server_url, TEMPLATE)
     try:
         return await _play(shared_backends, plan, folder, database_url, None, laps)
     finally:

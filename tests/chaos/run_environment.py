@@ -18,10 +18,18 @@ from govid.bus.runtime import Bus
 from govid.bus.settings import KafkaSecurity
 from tests.backends.kafka_secured import SecuredBroker, acl_entry
 from tests.chaos.consumers import SCHEMA, PlannedFailures, module
+from tests.chaos.databases import APPLICATION, ROLES, demand_tls
 from tests.chaos.plan import ACCOUNTS, HANDLERS, LEASE_SECONDS, REPLICAS, Plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.shared_backends import SharedBackends
 from tests.chaos.writers import APPOINTMENT, VERIFICATION, Writers, account_number
+
+GRANTS = f"""
+    GRANT USAGE ON SCHEMA chaos TO {ROLES.application};
+    GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA chaos TO {ROLES.application};
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA chaos TO {ROLES.application};
+"""
+"""What handlers and writers do with their own tables. govid's privileges are the product's."""
 
 
 async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
@@ -35,6 +43,7 @@ async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(SCHEMA)
+        await connection.execute(GRANTS)
         await connection.executemany(
             "INSERT INTO chaos.account VALUES ($1, $2, 0)",
             [
@@ -57,10 +66,13 @@ def build_settings(
 ) -> BusSettings:
     """Return settings of a bus past all proxies but Kafka's, under names of this run only.
 
-    The bus connects to Kafka by TLS and a password, with the least ACLs; its authorities are in a
-    file of *folder*. In a run that damages records it connects in plaintext: by TLS a damaged
-    record never arrives.
+    The bus connects to Kafka by TLS and a password, with the least ACLs, and to the database by TLS
+    as a member of the application's role; *database_url* is that of a superuser. The authorities of
+    both are in files of *folder*. In a run that damages records it connects to Kafka in plaintext:
+    by TLS a damaged record never arrives.
     """
+    database_authorities = folder / "database-authorities.crt"
+    database_authorities.write_bytes(shared_backends.authority.pem)
     secured = shared_backends.secured
     authorities = folder / "authorities.crt"
     authorities.write_bytes(secured.certificates.authority.read_bytes())
@@ -70,7 +82,7 @@ def build_settings(
     name = make_url(database_url).database or ""
     mark = f"{plan.seed}.{name[-6:]}"
     return BusSettings(
-        database_url=database_url,
+        database_url=demand_tls(database_url, APPLICATION, database_authorities),
         kafka_bootstrap_servers=f"127.0.0.1:{port}",
         kafka_security=security,
         kafka_client_id=f"chaos.{mark}",

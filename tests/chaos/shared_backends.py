@@ -1,7 +1,6 @@
 """Backends that all runs share: PostgreSQL, Kafka behind a port of ours, and a fork server."""
 
 import multiprocessing
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,16 +8,20 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.backends import cluster, kafka, kafka_jars, postgres
+from tests.backends import kafka, kafka_jars
+from tests.backends.certificates import CertificateAuthority
 from tests.backends.kafka_secured import SecuredBroker
 from tests.backends.ports import free_port
+from tests.chaos.databases import secured_postgres
 
 
 class SharedBackends(NamedTuple):
     """The backends of all runs. Each run has its own database, topics and proxies."""
 
     server_url: str
-    template: str
+    """PostgreSQL, as its superuser."""
+    authority: CertificateAuthority
+    """It issues the certificates of PostgreSQL."""
     secured: SecuredBroker
     """The broker. One listener demands TLS, a password and ACLs, another one nothing."""
     kafka_port: int
@@ -49,10 +52,8 @@ def shared_backends() -> Iterator[SharedBackends]:
         broker = SecuredBroker(folder, open_to_all=False, proxy=secured_port, plaintext_proxy=port)
         stack.callback(broker.remove)
         broker.start()
-        server_url = os.environ.get("GOVID_TEST_DATABASE_URL") or stack.enter_context(
-            cluster.server()
-        )
-        template = postgres.prepare_template(server_url)
         fork_server = multiprocessing.get_context("forkserver")
         fork_server.set_forkserver_preload(["tests.chaos.replica", "tests.chaos.operator_commands"])
-        yield SharedBackends(server_url, template, broker, port, secured_port, fork_server)
+        authority = CertificateAuthority("PostgreSQL")
+        server = stack.enter_context(secured_postgres(authority, fork_server))
+        yield SharedBackends(server.url(), authority, broker, port, secured_port, fork_server)

@@ -1,6 +1,8 @@
 """A seed says everything about its run, and a round of seeds leaves no class of faults out."""
 
-from tests.chaos.plan import LEASE_SECONDS, SEEDS_IN_A_ROUND, Kind, plan
+from collections import Counter
+
+from tests.chaos.plan import LEASE_SECONDS, ONCE, SECURED_ONLY, SEEDS_IN_A_ROUND, Kind, plan
 
 MANY = range(200)
 
@@ -18,6 +20,16 @@ def test_every_round_has_every_class() -> None:
     rounds = [range(n, n + SEEDS_IN_A_ROUND) for n in MANY[::SEEDS_IN_A_ROUND]]
     met = [set().union(*(plan(seed).kinds for seed in seeds)) for seeds in rounds]
     assert met == [set(Kind)] * len(rounds)
+
+
+def test_what_cannot_happen_twice_happens_at_most_once_in_a_run() -> None:
+    met = [Counter(fault.kind for fault in plan(seed).faults) for seed in MANY]
+    assert max(kinds[kind] for kinds in met for kind in (*ONCE, *SECURED_ONLY)) == 1
+
+
+def test_a_run_that_needs_tls_to_kafka_damages_no_record() -> None:
+    met = [plan(seed).kinds for seed in MANY if not plan(seed).is_secured]
+    assert not set().union(*met).intersection(SECURED_ONLY)
 
 
 def test_a_frozen_replica_sleeps_longer_than_its_leases_last() -> None:
