@@ -262,9 +262,9 @@ async def rewind(settings: BusSettings, moment: datetime) -> None:
     )
     await consumer.start()
     places = [
-        TopicPartition(topic.value, n)
+        TopicPartition(settings.wire_name(topic), n)
         for topic in (Topic.VERIFICATION_RESULT, Topic.DEATH_NOTIFICATION)
-        for n in range(4)
+        for n in range(settings.topic_partitions)
     ]
     consumer.assign(places)
     found = await consumer.offsets_for_times(dict.fromkeys(places, int(moment.timestamp() * 1000)))

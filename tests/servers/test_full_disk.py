@@ -20,10 +20,10 @@ SIZE = "64m"
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """Mount a file system of 64 MB at *folder*."""
+def small_disk(folder: Path, size: str = SIZE) -> Iterator[None]:
+    """Mount a file system of *size* at *folder*, in the notation of `mount`."""
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0777", "govid", str(folder)],  # noqa: S607
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0777", "govid", str(folder)],  # noqa: S607
         check=False,
         capture_output=True,
     )
