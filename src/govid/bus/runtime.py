@@ -118,7 +118,11 @@ class Bus:
             (event_type.name for event_type in self._registry.types), names
         )
         leases = self._leases = Leases(
-            self.settings, names, self.wakeups.notify_all, self.database.generation
+            self.settings,
+            names,
+            self.wakeups.notify_all,
+            self.database.generation,
+            self.database.outages,
         )
         self._kafka = KafkaService(
             settings=self.settings,

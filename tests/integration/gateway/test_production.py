@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from govid.gateway.checks.database import describe_connection_error
+from govid.bus.storage.connection_failures import describe_connection_error
 from govid.gateway.checks.production import backend_problems
 from govid.gateway.schema_version import head_revision
 from govid.gateway.settings import Settings, load_from_environment

@@ -22,6 +22,7 @@ from govid.bus.delivery.subscriptions import BUCKETS
 from govid.bus.settings import BusSettings
 from govid.bus.shared.ids import uuid7
 from govid.bus.storage.connection import ConnectionFactory, session_settings
+from govid.bus.storage.connection_failures import OutageLog
 from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_members
 from govid.bus.storage.pools import ConnectionGeneration
@@ -46,14 +47,17 @@ class Leases:
         subscribers: Sequence[str],
         on_acquired: Callable[[], None] = lambda: None,
         generation: ConnectionGeneration | None = None,
+        outages: OutageLog | None = None,
     ) -> None:
         """Claim buckets of *subscribers* while `run` runs.
 
         *on_acquired* is called whenever the set of owned buckets has changed. *generation* ends
-        when a renewal finds that the server accepts no writes.
+        when a renewal finds that the server accepts no writes. *outages* learns from each attempt
+        to connect and from each renewal whether the database is available.
         """
         pause = settings.lease_seconds / RENEWALS_PER_LEASE
         self._generation = generation or ConnectionGeneration()
+        self._outages = outages or OutageLog()
         self._factory = ConnectionFactory(
             settings.database_url,
             application="govid leases",
@@ -63,6 +67,7 @@ class Leases:
                 **KEEPALIVES,
             },
             command_timeout=pause,
+            on_failure=self._outages.note_failure,
         )
         self.replica_id: UUID = uuid7()
         self.replica_count = 1
@@ -136,6 +141,7 @@ class Leases:
             await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
             while True:
                 await self._renew_all(connection)
+                self._outages.note_success()
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
             await self._release(connection)

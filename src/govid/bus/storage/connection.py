@@ -22,7 +22,7 @@ import asyncio
 import random
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -33,6 +33,7 @@ from govid.bus.storage.connection_url import (
     InvalidConnectionUrl,
     parse_url,
 )
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.tls_failures import describe_tls_failure
 
 __all__ = [
@@ -122,8 +123,11 @@ class ConnectionFactory:
         application: str = "govid",
         settings: Mapping[str, str] = {},
         command_timeout: float | None = None,
+        on_failure: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         """Connect as *application*; *settings* add to `session_settings`, or replace them.
+
+        *on_failure* is called with the error of each attempt that fails.
 
         An `application_name` in the URL replaces the first part of *application*, as in
         `payroll leases`. A statement that takes longer than *command_timeout* seconds is cancelled.
@@ -137,6 +141,7 @@ class ConnectionFactory:
         self._settings = {**session_settings(application), **settings}
         self._settings["application_name"] = application
         self._command_timeout = command_timeout
+        self._on_failure = on_failure
         self._last_host: tuple[str, int | None] | None = None
 
     async def connect(self, **driver_options: Any) -> Any:
@@ -147,6 +152,13 @@ class ConnectionFactory:
             SessionRefused: a setting was not applied, or the database is not encoded in UTF-8.
             asyncpg.PostgresError: the server refuses the session.
         """
+        try:
+            return await self._connect_to_any_host(driver_options)
+        except DRIVER_ERRORS as error:
+            self._on_failure(error)
+            raise
+
+    async def _connect_to_any_host(self, driver_options: dict[str, Any]) -> Any:
         driver_options.setdefault("command_timeout", self._command_timeout)
         hosts: Sequence[tuple[str, int | None] | None] = self._hosts_in_order()
         seconds = self.url.connect_seconds or max(MIN_HOST_SECONDS, CONNECT_SECONDS / len(hosts))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from govid.bus.settings import BusSettings
 from govid.bus.storage.connection import STATEMENT_TIMEOUT_MS, ConnectionFactory
+from govid.bus.storage.connection_failures import OutageLog
 from govid.bus.storage.errors import DatabaseFault, classify_database_error
 from govid.bus.storage.pools import ConnectionGeneration, PinnedConnectionPool, StatementPool
 
@@ -52,6 +53,7 @@ class Database:
         """Build the pools of *settings*; nothing connects before `open`."""
         self._settings = settings
         self.generation = ConnectionGeneration()
+        self.outages = OutageLog()
         self.requests = self._build_engine(settings.request_pool_size)
         self.bus = PinnedConnectionPool(
             self._build_engine(settings.bus_pool_size, ALONG_INDEXES),
@@ -127,7 +129,10 @@ class Database:
         self, command_timeout: float, planner: Mapping[str, str]
     ) -> ConnectionFactory:
         return ConnectionFactory(
-            self._settings.database_url, settings=planner, command_timeout=command_timeout
+            self._settings.database_url,
+            settings=planner,
+            command_timeout=command_timeout,
+            on_failure=self.outages.note_failure,
         )
 
     def _watch_connections(self, engine: AsyncEngine) -> None:

@@ -6,14 +6,7 @@ example a privilege of the role that govid does not need.
 """
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -40,32 +33,6 @@ QUERIES = {
 }
 POOLER_SECONDS = 3.0
 PARTITIONED = ("event", "receipt")
-
-REFUSALS: Mapping[str, str] = {
-    "28": "the database refuses this role or its password",
-    "3D": "the database does not exist",
-    "53": "the database is short of memory, disk or connections",
-    "57": "the database is shutting down or starting",
-}
-"""Why a server refuses a connection, by the class of its SQLSTATE."""
-
-_LOGIN_REFUSALS: Mapping[str, str] = {
-    "valid client certificate": (
-        "the database demands a client certificate: name its files in GOVID_DATABASE_URL as "
-        "sslcert and sslkey"
-    ),
-    "certificate authentication failed": (
-        "the database does not accept the client certificate for this role: its common name has "
-        "to be the name of the role, unless pg_ident.conf maps it"
-    ),
-    "no encryption": (
-        "the database accepts no unencrypted connection: set sslmode=verify-full in "
-        "GOVID_DATABASE_URL"
-    ),
-    "pg_hba.conf": (
-        "pg_hba.conf of the database does not admit this role to this database from this address"
-    ),
-}
 
 PoolMode = Literal["transaction", "statement"]
 """The mode of a connection pooler that does not give each connection a session of its own."""
@@ -246,27 +213,6 @@ async def retention_warnings(connection: Any, days: float) -> list[str]:
         "migrate`, run with the same GOVID_RETENTION_DAYS, stores a shorter retention"
     )
     return [text]
-
-
-def describe_connection_error(error: BaseException) -> str:
-    """Return why the server that raised *error* refuses govid's connection."""
-    state = getattr(error, "sqlstate", None)
-    if state is None:
-        return "the database does not answer as PostgreSQL does"
-    if state[:2] == "28":
-        return describe_login_refusal(str(error))
-    return REFUSALS.get(state[:2]) or f"the database refuses the connection (SQLSTATE {state})"
-
-
-def describe_login_refusal(message: str) -> str:
-    """Return why the server refuses a login, from its *message*, which must not be shown.
-
-    A server that answers in another language gives the general reason.
-    """
-    for part, reason in _LOGIN_REFUSALS.items():
-        if part in message:
-            return reason
-    return REFUSALS["28"]
 
 
 async def detect_pool_mode(factory: ConnectionFactory) -> PoolMode | None:

@@ -9,19 +9,14 @@ import asyncpg
 
 from govid.bus.events import Topic
 from govid.bus.settings import KafkaSecurity
-from govid.bus.storage.connection import (
-    ConnectionFactory,
-    DatabaseUnreachable,
-    InvalidConnectionUrl,
-    SessionRefused,
-)
+from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.connection_failures import describe_connection_error
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.schema_check import describe_schema, schema_differences
 from govid.gateway.checks.accounts import account_problems
 from govid.gateway.checks.database import (
     database_problems,
     database_warnings,
-    describe_connection_error,
     detect_pool_mode,
     foreign_topic_warnings,
     retention_warnings,
@@ -62,8 +57,6 @@ async def backend_problems(settings: Settings) -> list[str]:
         connection = await factory.connect()
     except InvalidConnectionUrl as error:
         return [f"GOVID_DATABASE_URL: {one}" for one in error.problems]
-    except (DatabaseUnreachable, SessionRefused) as error:
-        return [str(error)]
     except DRIVER_ERRORS as error:
         return [describe_connection_error(error)]
     try:

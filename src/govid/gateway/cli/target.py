@@ -21,8 +21,8 @@ from govid.bus.storage.connection import (
     DatabaseUnreachable,
     InvalidConnectionUrl,
 )
+from govid.bus.storage.connection_failures import REFUSALS, describe_login_refusal
 from govid.bus.storage.errors import DRIVER_ERRORS, driver_error, is_sqlalchemy_error
-from govid.gateway.checks.database import REFUSALS, describe_login_refusal
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.dev.state import RunningServer, StateFolder
 from govid.gateway.schema_version import head_revision, read_version
