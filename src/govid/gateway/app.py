@@ -10,6 +10,8 @@ from typing import Any
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
+from govid.bus.kafka.errors import TlsFilesInvalid
+from govid.bus.kafka.tls import build_tls_context
 from govid.bus.storage.workers import supervise_worker
 from govid.gateway import wiring
 from govid.gateway.dev import mailbox, simulator_control
@@ -42,7 +44,7 @@ def create_app(settings: Settings, reloader: SettingsReloader | None = None) -> 
         reloader.on_reload(
             {"GOVID_LOG_LEVEL"}, lambda changed: change_level(changed.log_level, request_log)
         )
-        reloader.on_reload(REREAD_FILES, partial(_check_kafka_files, settings))
+        reloader.on_reload(REREAD_FILES, partial(check_kafka_files, settings))
     scrape = metrics.MetricsScrape(components.registry, components.bus.refresh_gauges)
     pauses = GcPauseHistogram(components.registry)
     app = Litestar(
@@ -141,14 +143,22 @@ def _module_routes(components: Components) -> list[Any]:
     return [route for module in components.modules for route in module.routes]
 
 
-def _check_kafka_files(settings: Settings, changed: Settings) -> None:
-    """Check that only the contents of files differ: the clients of Kafka read them again.
+async def check_kafka_files(settings: Settings, changed: Settings) -> None:
+    """Check that only the contents of files differ, and that the clients of Kafka can use them.
+
+    The clients read the files again by themselves, and keep the earlier ones if they cannot.
 
     Raises:
-        SettingsError: a value or the path of a file differs.
+        SettingsError: a value or the path of a file differs, or a file cannot be used.
     """
-    if changed.bus.kafka_security != settings.bus.kafka_security:
+    security = changed.bus.kafka_security
+    if security != settings.bus.kafka_security:
         raise SettingsError(["a value or the path of a file has changed: restart govid"])
+    if security.is_encrypted:
+        try:
+            await asyncio.to_thread(build_tls_context, security)
+        except TlsFilesInvalid as error:
+            raise SettingsError([f"{error}; the earlier certificates stay in force"]) from error
 
 
 @asynccontextmanager
