@@ -88,6 +88,7 @@ _VALUES: Mapping[str, frozenset[str]] = {
     "ssl_min_protocol_version": frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
     "ssl_max_protocol_version": frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
 }
+_VERIFYING = frozenset({"verify-ca", "verify-full"})
 _NUMBERS = ("connect_timeout", *SOCKET_PARAMETERS)
 _OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[^:]*))?")
@@ -133,6 +134,16 @@ class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
         """
         wanted = self.target_session_attrs or os.environ.get("PGTARGETSESSIONATTRS")
         return wanted in {"read-write", "primary"} if wanted else len(self.hosts) > 1
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether every connection is encrypted and the certificate of the server is verified."""
+        authorities = self.tls.get("sslrootcert")
+        mode = self.tls.get("sslmode") or os.environ.get("PGSSLMODE")
+        if mode in _VERIFYING or authorities == SYSTEM_CERTIFICATES:
+            return True
+        # As in libpq, `require` verifies if there is an authority to trust.
+        return mode == "require" and _has_authorities(authorities)
 
     def driver_arguments(self) -> dict[str, Any]:
         """Return the arguments of `asyncpg.connect` but for host, port, TLS and timeout."""
@@ -259,10 +270,16 @@ def _find_problems(parameters: Mapping[str, str]) -> Iterator[str]:
     mode = parameters.get("sslmode", "verify-full")
     if parameters.get("sslrootcert") == SYSTEM_CERTIFICATES and mode != "verify-full":
         yield "its parameter sslrootcert=system needs sslmode=verify-full"
-    if parameters.get("sslmode") in {"verify-ca", "verify-full"}:
-        known = parameters.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
-        if not known and not Path("~/.postgresql/root.crt").expanduser().exists():
-            yield f"its parameter sslmode={mode} needs sslrootcert, or sslrootcert=system"
+    if parameters.get("sslmode") in _VERIFYING and not _has_authorities(
+        parameters.get("sslrootcert")
+    ):
+        yield f"its parameter sslmode={mode} needs sslrootcert, or sslrootcert=system"
+
+
+def _has_authorities(file: str | None) -> bool:
+    """Tell whether there are authorities to trust: *file*, libpq's variable, or its default."""
+    named = file or os.environ.get("PGSSLROOTCERT")
+    return bool(named) or Path("~/.postgresql/root.crt").expanduser().exists()
 
 
 def _find_problem(name: str, value: str) -> str | None:

@@ -21,7 +21,7 @@ from govid.gateway.checks.database import (
     foreign_topic_warnings,
     retention_warnings,
 )
-from govid.gateway.checks.settings import unsafe_settings
+from govid.gateway.checks.settings import transport_warnings, unsafe_settings
 from govid.gateway.dev.state import StateFolder
 from govid.gateway.http import hosts
 from govid.gateway.schema_version import read_version
@@ -102,6 +102,7 @@ def warnings(settings: Settings) -> list[str]:
     """Return warnings about *settings* that are allowed in production."""
     found = [
         *settings.notices,
+        *transport_warnings(settings),
         *_missing_departments(settings),
         *_kafka_identity(settings.bus.kafka_security),
     ]

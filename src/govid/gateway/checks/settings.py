@@ -3,12 +3,14 @@
 Its findings are part of the list of `checks/production.py`. It uses neither the database nor Kafka.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from govid.bus.storage.connection_url import InvalidConnectionUrl, parse_url
+from govid.bus.kafka.addresses import parse_addresses
+from govid.bus.storage.connection_url import ConnectionUrl, InvalidConnectionUrl, parse_url
 from govid.gateway.http.cors import ANY_ORIGIN, normalise_origin
 from govid.gateway.settings import Settings
 
@@ -149,15 +151,50 @@ def _rate_limits(settings: Settings) -> Iterator[str]:
 
 def _database_transport(settings: Settings) -> Iterator[str]:
     """Refuse a database that is reached over a network with TLS explicitly disabled."""
-    try:
-        url = parse_url(settings.bus.database_url)
-    except InvalidConnectionUrl:
-        return  # `backend_problems` reports what is wrong with it.
-    if url.tls.get("sslmode") == "disable" and not all(_is_local(host) for host, _ in url.hosts):
+    url = _read_database_url(settings)
+    if url is not None and _is_remote(url) and url.tls.get("sslmode") == "disable":
         yield (
             "GOVID_DATABASE_URL has sslmode=disable: passwords and data are sent unencrypted; use "
             "verify-full, or prefer where the network is protected otherwise"
         )
+
+
+def transport_warnings(settings: Settings) -> Iterator[str]:
+    """Warn about connections to other machines that can be read or redirected on their way."""
+    url = _read_database_url(settings)
+    # `sslmode=disable` is a fault.
+    if (
+        url is not None
+        and _is_remote(url)
+        and not url.is_verified
+        and url.tls.get("sslmode") != "disable"
+    ):
+        yield (
+            "the certificate of the database is not verified, so that another server can take its "
+            "place and read passwords and data: set sslmode=verify-full and sslrootcert in "
+            "GOVID_DATABASE_URL"
+        )
+    servers = settings.bus.kafka_bootstrap_servers
+    if servers and settings.kafka_allow_plaintext:
+        is_encrypted = settings.bus.kafka_security.is_encrypted
+        if not is_encrypted and not all(_is_local(one.host) for one in parse_addresses(servers)):
+            yield (
+                "Kafka is reached without encryption, so that others can read and forge its "
+                "records, death notices included: set GOVID_KAFKA_SECURITY_PROTOCOL"
+            )
+
+
+def _read_database_url(settings: Settings) -> ConnectionUrl | None:
+    try:
+        return parse_url(settings.bus.database_url) if settings.bus.database_url else None
+    except InvalidConnectionUrl:
+        return None  # `backend_problems` reports what is wrong with it.
+
+
+def _is_remote(url: ConnectionUrl) -> bool:
+    """Tell whether a host of *url* may be another machine."""
+    hosts = [host for host, _ in url.hosts] or os.environ.get("PGHOST", "localhost").split(",")
+    return not all(map(_is_local, hosts))
 
 
 def _is_local(host: str) -> bool:

@@ -12,12 +12,22 @@ PLAINTEXT = (
     "Kafka is reached without encryption: set GOVID_KAFKA_SECURITY_PROTOCOL, or, if its "
     "network is protected otherwise, GOVID_KAFKA_ALLOW_PLAINTEXT=true"
 )
+PLAINTEXT_ALLOWED = (
+    "Kafka is reached without encryption, so that others can read and forge its records, death "
+    "notices included: set GOVID_KAFKA_SECURITY_PROTOCOL"
+)
+UNVERIFIED = (
+    "the certificate of the database is not verified, so that another server can take its place "
+    "and read passwords and data: set sslmode=verify-full and sslrootcert in GOVID_DATABASE_URL"
+)
 PAGES = (
     "links in emails lead to /reset and /account/confirm, pages that govid does not serve: "
     "a front end has to serve them"
 )
 GOOD: dict[str, object] = {
-    "GOVID_DATABASE_URL": "postgresql://govid:long-password@db.internal/govid",
+    "GOVID_DATABASE_URL": (
+        "postgresql://govid:long-password@db.internal/govid?sslmode=verify-full&sslrootcert=system"
+    ),
     "GOVID_KAFKA_BOOTSTRAP_SERVERS": "kafka.internal:9092",
     "GOVID_KAFKA_ALLOW_PLAINTEXT": True,
     "GOVID_PSEUDONYM_KEY": "R8mYb6NcJ4hGf7DsA1eUoQ5kP3vX9qLw2Zt",
@@ -150,12 +160,55 @@ def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
     chosen = settings(GOVID_PATIENT_REGISTRY="simulator", GOVID_ALLOW_SIMULATORS=True)
     assert blocking_problems(chosen) == []
     assert warnings(chosen) == [
+        PLAINTEXT_ALLOWED,
         "GOVID_PATIENT_REGISTRY is simulated: verifications are not real",
         "GOVID_NINO_VERIFIER is off: verifications wait until it is available",
         "GOVID_TAX_RECORDS is off: tax records of HMRC are not available",
         "access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)",
         PAGES,
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "is_reported"),
+    [
+        ("db.internal/govid", True),
+        ("db.internal/govid?sslmode=prefer", True),
+        ("db.internal/govid?sslmode=require", True),
+        ("127.0.0.1,db.internal/govid?sslmode=require", True),
+        ("db.internal/govid?sslmode=disable", False),
+        ("db.internal/govid?sslmode=verify-ca&sslrootcert=authority.crt", False),
+        ("db.internal/govid?sslmode=require&sslrootcert=authority.crt", False),
+        ("db.internal/govid?sslrootcert=system", False),
+        ("127.0.0.1/govid", False),
+        ("[::1]/govid", False),
+        ("localhost/govid?sslmode=require", False),
+        ("/govid?host=/run/postgresql", False),
+        ("/govid", False),
+    ],
+)
+def test_a_database_on_another_machine_is_warned_of_unless_it_is_verified(
+    place: str, is_reported: bool
+) -> None:
+    Path("authority.crt").touch()
+    chosen = settings(GOVID_DATABASE_URL=f"postgresql://govid:long-password@{place}")
+    assert (UNVERIFIED in warnings(chosen)) is is_reported
+
+
+@pytest.mark.parametrize(
+    ("change", "is_reported"),
+    [
+        ({}, True),
+        ({"GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092,kafka.internal:9092"}, True),
+        ({"GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092,[::1]:9092"}, False),
+        ({"GOVID_KAFKA_SECURITY_PROTOCOL": "SSL"}, False),
+        ({"GOVID_KAFKA_ALLOW_PLAINTEXT": False}, False),
+    ],
+)
+def test_kafka_on_another_machine_is_warned_of_unless_it_is_encrypted(
+    change: dict[str, object], is_reported: bool
+) -> None:
+    assert (PLAINTEXT_ALLOWED in warnings(settings(**change))) is is_reported
 
 
 def test_mail_leaves_by_a_server_as_soon_as_one_is_named() -> None:
