@@ -88,6 +88,13 @@ _VALUES: Mapping[str, frozenset[str]] = {
     "ssl_min_protocol_version": frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
     "ssl_max_protocol_version": frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
 }
+_KNOWN = frozenset(
+    {*_PLAIN, *_ONLY, *_UNSUPPORTED, "database", "service", "servicefile", "requiressl"}
+)
+_UNENCODED = (
+    "an @ follows the one that ends user and password: write @ as %40, / as %2F, % as %25, : as "
+    "%3A and a space as %20 in the user, the password and the name of the database"
+)
 _VERIFYING = frozenset({"verify-ca", "verify-full"})
 _NUMBERS = ("connect_timeout", *SOCKET_PARAMETERS)
 _OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)")
@@ -206,6 +213,10 @@ def _parse_parameters(url: str, problems: list[str]) -> Iterator[tuple[str, str]
         return
     credentials, rest = _split_credentials(rest)
     path, _, query = rest.partition("?")
+    if "@" in path or any(map(_may_be_credentials, query.split("&"))):
+        # Whatever was split off may be a part of the password, so nothing of it is used.
+        problems.append(_UNENCODED)
+        return
     hosts, _, database = path.partition("/")
     user, _, password = credentials.partition(":")
     parts = {"user": user, "password": password, "dbname": database}
@@ -223,6 +234,12 @@ def _parse_parameters(url: str, problems: list[str]) -> Iterator[tuple[str, str]
     if "host" in found:
         found.pop("authority", None)
     yield from found.items()
+
+
+def _may_be_credentials(pair: str) -> bool:
+    """Tell whether *pair* of the query may be the rest of a password and the host after it."""
+    name, _, value = pair.partition("=")
+    return "@" in name or ("@" in value and unquote(name) not in _KNOWN)
 
 
 def _split_credentials(rest: str) -> tuple[str, str]:

@@ -111,8 +111,9 @@ def invalid_origin_problems(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each origin that no browser would ever send."""
     for text in settings.cors_origins:
         if text != ANY_ORIGIN and normalise_origin(text) is None:
+            shown = "an entry with a user" if "@" in text else repr(text)
             yield (
-                f"GOVID_CORS_ORIGINS holds {text!r}, which no browser sends: an origin is a scheme "
+                f"GOVID_CORS_ORIGINS holds {shown}, which no browser sends: an origin is a scheme "
                 "and a host, like https://app.example.org"
             )
 

@@ -24,6 +24,7 @@ from govid.gateway.settings.environment_kafka import KafkaVariables
 from govid.gateway.settings.fields import (
     HostList,
     NetworkList,
+    PublicAddress,
     TextList,
     setting_field,
 )
@@ -123,7 +124,7 @@ class DatabaseVariables(BaseModel):
     db_password: SecretStr | None = setting_field(
         None, "DB_PASSWORD", doc="Password; only used without GOVID_DATABASE_URL"
     )
-    db_host: str | None = setting_field(
+    db_host: PublicAddress = setting_field(
         None, "DB_HOST", doc="Host; only used without GOVID_DATABASE_URL"
     )
     db_port: int = setting_field(

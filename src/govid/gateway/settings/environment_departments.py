@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, SecretStr
 
-from govid.gateway.settings.fields import DepartmentMode, PracticeList, setting_field
+from govid.gateway.settings.fields import DepartmentMode, PracticeList, PublicAddress, setting_field
 from govid.hmrc import IdentityAssurance, MatchingContract
 
 
@@ -28,7 +28,7 @@ class NhsVariables(BaseModel):
         doc="Verifier of NHS numbers: auto, remote, simulator or off; auto is remote if "
         "credentials are set, otherwise simulator in `govid dev` and off in `govid serve`",
     )
-    nhs_base_url: str | None = setting_field(
+    nhs_base_url: PublicAddress = setting_field(
         None,
         "GOVID_NHS_BASE_URL",
         doc="Host of the NHS's APIs: https://api.service.nhs.uk",
@@ -85,7 +85,7 @@ class HmrcVariables(BaseModel):
         doc="Verifier of National Insurance numbers: auto, remote, simulator or off; auto is "
         "remote if credentials are set, else simulator in `govid dev` and off in `govid serve`",
     )
-    hmrc_base_url: str | None = setting_field(
+    hmrc_base_url: PublicAddress = setting_field(
         None,
         "GOVID_HMRC_BASE_URL",
         doc="Host of HMRC's APIs: https://api.service.hmrc.gov.uk",
@@ -119,14 +119,14 @@ class HmrcVariables(BaseModel):
         doc="Tax records: auto, remote, simulator or off; auto is remote if HMRC's credentials and "
         "a redirect URI are set, without credentials simulator in `govid dev`, otherwise off",
     )
-    hmrc_redirect_uri: str | None = setting_field(
+    hmrc_redirect_uri: PublicAddress = setting_field(
         None,
         "GOVID_HMRC_REDIRECT_URI",
         doc="Page of your service to which HMRC redirects citizens, as registered at HMRC",
         pattern=r"^(https://[^/?#]+[^#]*|http://localhost(:[0-9]+)?(/[^#]*)?"
         r"|urn:ietf:wg:oauth:2\.0:oob)$",
     )
-    hmrc_consent_url: str | None = setting_field(
+    hmrc_consent_url: PublicAddress = setting_field(
         None,
         "GOVID_HMRC_CONSENT_URL",
         doc="Host of the consent page (default: the one that belongs to HMRC's APIs)",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, SecretStr
 
 from govid.gateway.settings.cpu_count import usable_cpu_count
-from govid.gateway.settings.fields import NetworkList, setting_field
+from govid.gateway.settings.fields import NetworkList, PublicAddress, setting_field
 
 
 def _without_cache(value: str) -> str:
@@ -181,7 +181,7 @@ class MailVariables(BaseModel):
     mail_from: str | None = setting_field(
         None, "GOVID_MAIL_FROM", doc="Sender address of emails; required for smtp"
     )
-    smtp_host: str | None = setting_field(
+    smtp_host: PublicAddress = setting_field(
         None, "GOVID_SMTP_HOST", doc="SMTP server for outgoing email"
     )
     smtp_port: int = setting_field(

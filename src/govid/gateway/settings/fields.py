@@ -67,6 +67,15 @@ def _validate_kafka_servers(value: str | None) -> str | None:
     return value
 
 
+def _refuse_credentials(value: str | None) -> str | None:
+    """Refuse a user or a password, which commands would print with the rest of the value."""
+    if value and "@" in value.partition("?")[0]:
+        raise ValueError("it has a user or a password, which do not belong there")
+    return value
+
+
+PublicAddress = Annotated[str | None, AfterValidator(_refuse_credentials)]
+"""A host or a URL that is no secret."""
 KafkaServerList = Annotated[str | None, AfterValidator(_validate_kafka_servers)]
 # Without `NoDecode` the library would accept JSON only.
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]

@@ -163,6 +163,25 @@ def test_c2_all_faults_are_named_at_once_and_none_repeats_a_value() -> None:
     assert "s3cret" not in str(found)
 
 
+@pytest.mark.parametrize(
+    "password",
+    ["w@eb/pw1", "w@eb", "w@eb?pw1", "w@eb?", "w@eb?pw=1", "w@eb/pw?1", "@", "w@eb:5433/pw1"],
+)
+def test_c2_a_password_that_is_not_encoded_is_named_and_no_part_of_it_repeated(
+    password: str,
+) -> None:
+    (fault,) = faults(f"postgresql://govid:{password}@db.internal:25433/govid?sslmode=require")
+    assert fault == (
+        "an @ follows the one that ends user and password: write @ as %40, / as %2F, % as %25, "
+        ": as %3A and a space as %20 in the user, the password and the name of the database"
+    )
+
+
+def test_c2_parameters_may_contain_an_at_sign() -> None:
+    read = parse_url("postgresql://a:b@db/x?application_name=a@b&user=me@server")
+    assert (read.application_name, read.user) == ("a@b", "me@server")
+
+
 def test_c2_service_file_adds_what_the_url_leaves_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,16 @@ def test_d6_an_origin_matches_however_it_was_written(written: str) -> None:
     assert headers[b"access-control-allow-origin"] == b"https://app.example.org"
 
 
+def test_d6_a_password_in_an_origin_is_not_repeated() -> None:
+    value = "https://govid:s3cret@app.example.org"
+    assert blocking_problems(settings(GOVID_CORS_ORIGINS=value)) == [
+        (
+            "GOVID_CORS_ORIGINS holds an entry with a user, which no browser sends: an origin is a "
+            "scheme and a host, like https://app.example.org"
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -146,6 +146,29 @@ def test_f10_an_unknown_name_that_is_near_to_none_gets_no_advice(name: str) -> N
     assert caught.value.problems == [f"{name} in .env is no setting of govid"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GOVID_NHS_BASE_URL",
+        "GOVID_HMRC_BASE_URL",
+        "GOVID_HMRC_CONSENT_URL",
+        "GOVID_HMRC_REDIRECT_URI",
+        "GOVID_SMTP_HOST",
+        "DB_HOST",
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS",
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "https://govid:s3c/ret@other.example")
+    with pytest.raises(SettingsError) as error:
+        load_from_environment(env_file=None)
+    (problem,) = error.value.problems
+    assert problem.startswith(f"{name} (environment): ")
+    assert not any(part in problem for part in ("s3c", "ret@"))
+
+
 def test_all_faults_are_reported_at_once_and_without_their_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
