@@ -1,9 +1,10 @@
 """C2, C5, C6, C7: how govid connects to servers as they are found."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database
@@ -116,12 +117,27 @@ async def test_c2_parameters_reach_the_session(
         await connection.close()
 
 
-async def test_c2_passfile(server: DebianServer, tmp_path: Path) -> None:
+@pytest.fixture
+async def login(server: DebianServer, tmp_path: Path) -> AsyncIterator[tuple[str, Path]]:
+    """Return the URL of a role whose password has special characters, and the file for it."""
+    await server.execute(r"CREATE ROLE odd LOGIN PASSWORD 'n3w:p\w # '")
     file = tmp_path / "pass"
-    file.write_text(f"127.0.0.1:{server.port}:*:postgres:{server.password}\n")
-    file.chmod(0o600)
-    url = server.url().replace(f":{server.password}@", "@")
-    connection = await ConnectionFactory(f"{url}?passfile={file}").connect()
+    url = server.url(user="odd").replace(f":{server.password}@", "@")
+    yield f"{url}?passfile={file}", file
+    await server.execute("DROP ROLE odd")
+
+
+def write_password(file: Path, line: str, mode: int = 0o600) -> None:
+    file.write_text(f"# comment\n\n{line}\n")
+    file.chmod(mode)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "*"])
+async def test_c2_passfile(server: DebianServer, login: tuple[str, Path], host: str) -> None:
+    url, file = login
+    write_password(file, rf"{host}:{server.port}:*:odd:n3w\:p\\w # ")
+    connection = await ConnectionFactory(url).connect()
+    assert await connection.fetchval("SELECT current_user") == "odd"
     await connection.close()
 
 
@@ -148,6 +164,43 @@ async def test_c2_a_replaced_passfile_is_read_by_the_next_connection(
             await one.close()
         await owner.execute("DROP ROLE rotating")
         await owner.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "mode", "reason"),
+    [
+        (
+            "*:*:*:odd:n3w",
+            0o644,
+            (
+                "the password file of passfile is ignored, as libpq does, because other users can "
+                "access it: chmod 600"
+            ),
+        ),
+        (
+            "*:*:*:another:n3w",
+            0o600,
+            ("no line of the password file of passfile is for this host, port, database and user"),
+        ),
+    ],
+)
+async def test_c2_an_unusable_passfile_is_the_reason_of_a_refused_login(
+    login: tuple[str, Path], line: str, mode: int, reason: str
+) -> None:
+    url, file = login
+    write_password(file, line, mode)
+    with pytest.raises(DatabaseUnreachable) as error:
+        await ConnectionFactory(url).connect()
+    assert str(error.value) == f"the database refuses the login: {reason}"
+
+
+async def test_c2_a_wrong_password_in_a_passfile_is_a_refused_password(
+    login: tuple[str, Path],
+) -> None:
+    url, file = login
+    write_password(file, "*:*:*:odd:n3w")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await ConnectionFactory(url).connect()
 
 
 async def test_c2_first_host_that_accepts_writes_is_taken(server: DebianServer) -> None:

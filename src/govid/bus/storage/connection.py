@@ -34,6 +34,7 @@ from govid.bus.storage.connection_url import (
     parse_url,
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
+from govid.bus.storage.password_file import PasswordFile
 from govid.bus.storage.tls_failures import describe_tls_failure
 
 __all__ = [
@@ -142,6 +143,7 @@ class ConnectionFactory:
         self._settings["application_name"] = application
         self._command_timeout = command_timeout
         self._on_failure = on_failure
+        self._password_file = PasswordFile(self.url)
         self._last_host: tuple[str, int | None] | None = None
 
     async def connect(self, **driver_options: Any) -> Any:
@@ -172,6 +174,10 @@ class ConnectionFactory:
                     raise
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as e:
                 failure = e
+            except asyncpg.InvalidAuthorizationSpecificationError as error:
+                if fault := self._password_file.explain_refusal(*(host or (None, None))):
+                    raise DatabaseUnreachable(f"the database refuses the login: {fault}") from error
+                raise
             except asyncpg.ClientConfigurationError as error:
                 raise DatabaseUnreachable(f"the driver refuses the URL: {error}") from error
         reason = None if failure is None else describe_tls_failure(failure, self.url.tls)
@@ -196,11 +202,12 @@ class ConnectionFactory:
         self, host: tuple[str, int | None] | None, seconds: float, driver_options: dict[str, Any]
     ) -> Any:
         address: dict[str, Any] = {} if host is None else {"host": host[0], "port": host[1]}
+        if self._password_file.is_used:
+            address["password"] = self._password_file.find_password(*(host or (None, None)))
         async with asyncio.timeout(seconds + 1):
             connection: Any = await asyncpg.connect(
                 self.url.driver_dsn(),
-                **self.url.driver_arguments(),
-                **address,
+                **{**self.url.driver_arguments(), **address},
                 **self._tls_arguments(),
                 **driver_options,
                 timeout=seconds,

@@ -29,6 +29,8 @@ TLS_PARAMETERS = (
 """Parameters that the driver accepts only in its URL."""
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 SYSTEM_CERTIFICATES = "system"
+NO_FILE = f"{os.devnull}/none"
+"""The path of a file that never exists: `password_file` replaces the driver's own reading."""
 LARGEST_PORT = 65_535
 KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
 SOCKET_PARAMETERS = (*KEEPALIVES, "tcp_user_timeout")
@@ -158,7 +160,7 @@ class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
             "user": self.user,
             "password": self.password,
             "database": self.database,
-            "passfile": self.passfile,
+            "passfile": NO_FILE,
             "target_session_attrs": "any",
         }
 

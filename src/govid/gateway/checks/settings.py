@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from govid.bus.kafka.addresses import parse_addresses
 from govid.bus.storage.connection_url import ConnectionUrl, InvalidConnectionUrl, parse_url
+from govid.bus.storage.password_file import PasswordFile
 from govid.gateway.http.cors import ANY_ORIGIN, normalise_origin
 from govid.gateway.settings import Settings
 
@@ -175,6 +176,8 @@ def transport_warnings(settings: Settings) -> Iterator[str]:
             "place and read passwords and data: set sslmode=verify-full and sslrootcert in "
             "GOVID_DATABASE_URL"
         )
+    if url is not None and (fault := PasswordFile(url).find_fault()):
+        yield fault
     servers = settings.bus.kafka_bootstrap_servers
     if servers and settings.kafka_allow_plaintext:
         is_encrypted = settings.bus.kafka_security.is_encrypted
