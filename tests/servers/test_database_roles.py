@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,9 +65,9 @@ def govid(folder: Path, url: str, *arguments: str, **changes: str) -> tuple[int 
     return run(*arguments, folder=folder, environment=environment_of(url, **changes))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianServer]:
-    """Return a server whose database was given its roles by one that is no superuser."""
+@contextmanager
+def server_with_roles(folder: Path) -> Iterator[DebianServer]:
+    """Yield a server whose database was given its roles by one that is no superuser."""
     with debian_server() as running:
         asyncio.run(
             running.execute(
@@ -75,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianServer]:
             )
         )
         url = running.url(DATABASE, DEPLOY)
-        code, lines = govid(tmp_path_factory.mktemp("migrate"), url, "migrate", "--database-roles")
+        code, lines = govid(folder, url, "migrate", "--database-roles")
         assert code == 0, lines
         asyncio.run(
             running.execute(
@@ -85,6 +86,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianServer]:
                 )
             )
         )
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianServer]:
+    """Return a server with the roles, for all tests of this file."""
+    with server_with_roles(tmp_path_factory.mktemp("migrate")) as running:
         yield running
 
 
