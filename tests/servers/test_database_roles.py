@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from govid.bus.storage.connection import ConnectionFactory
 from govid.bus.storage.retention import DAYS_AHEAD, RetentionWorker
 from govid.bus.storage.schema_check import EXPECTED_SCHEMA
 from govid.gateway.checks.database import database_problems
+from govid.gateway.checks.production import backend_problems
 from govid.gateway.checks.roles import role_warnings
 from govid.gateway.database_roles import (
     CHANGED_ROWS,
@@ -468,7 +470,53 @@ async def test_a_former_owner_keeps_the_tables_until_the_membership_is_revoked(
     assert code == 0, lines
     assert await faults(url) == []
     await server.execute("REVOKE older_owner FROM former")
-    assert "the database's role may not USAGE schema bus" in await faults(url)
+    [fault] = await faults(url)
+    assert re.fullmatch(
+        r"the database's role former is not a member of older_application, so that it lacks \d{3} "
+        "privileges: GRANT older_application TO former",
+        fault,
+    )
+    await server.execute("GRANT older_application TO former")
+    assert await faults(url) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "cause", "remedy"),
+    [
+        (
+            "",
+            "is not a member of govid_application, so that it lacks {} privileges",
+            'GRANT govid_application TO "a stray"',
+        ),
+        (
+            "IN ROLE govid_auditor",
+            "is not a member of govid_application, so that it lacks {} privileges",
+            'GRANT govid_application TO "a stray"',
+        ),
+        (
+            "NOINHERIT IN ROLE govid_application",
+            "does not inherit govid_application, so that it lacks {} privileges",
+            (
+                'ALTER ROLE "a stray" INHERIT, or since PostgreSQL 16 GRANT govid_application TO '
+                '"a stray" WITH INHERIT TRUE'
+            ),
+        ),
+    ],
+)
+async def test_a_login_without_the_application_s_privileges_is_one_fault(
+    server: DebianServer, options: str, cause: str, remedy: str
+) -> None:
+    await server.execute(f"CREATE ROLE \"a stray\" LOGIN PASSWORD '{server.password}' {options}")
+    try:
+        url = server.url(DATABASE, "a%20stray")
+        settings = load_from_environment(
+            {"GOVID_DATABASE_URL": url, "GOVID_ALLOW_UNSAFE_DATABASE": True}, env_file=None
+        )
+        [fault] = await backend_problems(settings)
+    finally:
+        await server.execute('DROP ROLE "a stray"')
+    expected = f'the database\'s role "a stray" {cause}: {remedy}'
+    assert re.sub(r"lacks \d+", "lacks {}", fault) == expected
 
 
 async def test_roles_of_another_database_are_not_shared_by_accident(

@@ -24,6 +24,7 @@ from govid.gateway.database_roles import (
     REMOVED_ROWS,
     RETENTION_FUNCTIONS,
     SCHEMAS,
+    find_roles,
 )
 
 QUERIES = {
@@ -32,6 +33,8 @@ QUERIES = {
     **load_statements("govid.bus.delivery", "leases.sql"),
 }
 POOLER_SECONDS = 3.0
+MANY_PRIVILEGES = 10
+"""So many missing privileges are explained by their common cause, if there is one."""
 PARTITIONED = ("event", "receipt")
 
 PoolMode = Literal["transaction", "statement"]
@@ -105,6 +108,11 @@ _POWERLESS_FUNCTIONS = """
     )
     ORDER BY 1
 """
+_MEMBERSHIP = """
+    SELECT quote_ident(current_user) AS name,
+           pg_has_role($1::text, 'MEMBER') AS is_member,
+           pg_has_role($1::text, 'USAGE') AS inherits
+"""
 # The table does not exist before migration 0028.
 _CAN_READ_RETENTION = "SELECT has_table_privilege(to_regclass('bus.retention'), 'SELECT')"
 _RETENTION = "SELECT (extract(epoch FROM kept_for) / 86400)::float8 FROM bus.retention"
@@ -125,7 +133,10 @@ async def database_problems(
     if not accepts_writes:
         found.append("the database accepts no writes: it is a standby, or read-only")
     rights = await _find_missing_privileges(connection)
-    found += [f"the database's role may not {right}" for right in rights]
+    if len(rights) >= MANY_PRIVILEGES and (fault := await _explain_outsider(connection, rights)):
+        found.append(fault)
+    else:
+        found += [f"the database's role may not {right}" for right in rights]
     if schema_fits:
         found += await _find_absent_tables(connection)
         found += await _find_powerless_functions(connection)
@@ -277,6 +288,27 @@ async def _find_missing_privileges(connection: Any) -> list[str]:
         for row in await connection.fetch(_FUNCTIONS, list(RETENTION_FUNCTIONS))
     ]
     return rights
+
+
+async def _explain_outsider(connection: Any, rights: Collection[str]) -> str | None:
+    """Return why the role lacks *rights* if it lacks the privileges of the application's role."""
+    roles = await find_roles(connection)
+    if roles is None:
+        return None
+    row = await connection.fetchrow(_MEMBERSHIP, roles.application)
+    if row["inherits"]:
+        return None
+    name, lacks = row["name"], f"so that it lacks {len(rights)} privileges"
+    if row["is_member"]:
+        return (
+            f"the database's role {name} does not inherit {roles.application}, {lacks}: ALTER ROLE "
+            f"{name} INHERIT, or since PostgreSQL 16 GRANT {roles.application} TO {name} WITH "
+            "INHERIT TRUE"
+        )
+    return (
+        f"the database's role {name} is not a member of {roles.application}, {lacks}: GRANT "
+        f"{roles.application} TO {name}"
+    )
 
 
 def _build_statements(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[Any]]]]:
