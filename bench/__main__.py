@@ -3,7 +3,7 @@
     python -m bench                     everything, as published: about ten minutes
     python -m bench --only kafka        one part: resources, profile, profile-tls, registration,
                                         logins, timing, emit, handlers, kafka, kafka-tls, idle,
-                                        paced, isolation, departments, exports
+                                        paced, isolation, departments, exports, sizes
     python -m bench --rounds 1 --seconds 2      a quick look; its figures count for nothing
 
 Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import govid
-from bench import departments, exports, logins, profiles, registrations, resources, timing
+from bench import departments, exports, logins, profiles, registrations, resources, sizes, timing
 from bench.bus import drains, emits, handlers, isolation, latencies
 from bench.numbers import evaluate
 from tests.backends.kafka import Unavailable
@@ -51,6 +51,7 @@ def main() -> None:
                 "isolation",
                 "departments",
                 "exports",
+                "sizes",
             ),
         ),
     )
@@ -74,6 +75,7 @@ def main() -> None:
         "isolation": lambda _: isolation.measure(rounds=rounds),
         "departments": lambda folder: departments.measure(folder, rounds=rounds, seconds=seconds),
         "exports": lambda folder: exports.measure(folder, seconds=4 * seconds),
+        "sizes": sizes.measure,
     }
     results: dict[str, Any] = {"machine": machine()}
     if results["machine"]["load_before"] > IDLE_LOAD:

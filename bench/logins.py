@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -36,15 +37,18 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
         crowds = []
         for _ in range(rounds):
             idle.append(percentile(asyncio.run(_probe(server.url, token, seconds)), 99))
-            with _crowd(server.url) as answers:
+            with _crowd(server.url) as crowd:
                 asyncio.run(_probe(server.url, token, 2))
                 busy.append(percentile(asyncio.run(_probe(server.url, token, seconds)), 99))
-            crowds.append(answers)
+            crowds.append(crowd)
     return {
         "idle_p99_ms": round(median(idle), 2),
         "busy_p99_ms": round(median(busy), 2),
         "p99_ratio": round(median(busy) / median(idle), 2),
-        "logins": [dict(answers) for answers in crowds],
+        "logins": [dict(crowd.answers) for crowd in crowds],
+        "logins_per_second": round(
+            median(crowd.answers["200"] / crowd.seconds for crowd in crowds), 1
+        ),
         "each_round": [[round(a, 2), round(b, 2)] for a, b in zip(idle, busy, strict=True)],
         "probes_per_second": PROBES_PER_SECOND,
         "crowd": CROWD,
@@ -74,23 +78,33 @@ async def _probe(url: str, token: str, seconds: int) -> list[float]:
     return taken
 
 
+class _Crowd:
+    """How often the crowd got each answer, and in how many seconds."""
+
+    def __init__(self) -> None:
+        """Know nothing before the crowd has ended."""
+        self.answers: Counter[str] = Counter()
+        self.seconds = 0.0
+
+
 @contextmanager
-def _crowd(url: str) -> Iterator[Counter[str]]:
-    """Let the crowd sign in until the block ends; only then the counts of its answers are known."""
-    answers: Counter[str] = Counter()
+def _crowd(url: str) -> Iterator[_Crowd]:
+    """Let the crowd sign in until the block ends; only then its figures are known."""
+    crowd = _Crowd()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.logins", url], stdout=subprocess.PIPE, text=True
     )
     try:
-        yield answers
+        yield crowd
     finally:
         process.terminate()
         output, _ = process.communicate(timeout=60)
-    answers.update(json.loads(output))
+    answers, crowd.seconds = json.loads(output)
+    crowd.answers.update(answers)
 
 
-async def _sign_in_until_told(url: str) -> Counter[str]:
-    """Let everybody of the crowd sign in, again and again; return how often with which answer."""
+async def _sign_in_until_told(url: str) -> tuple[Counter[str], float]:
+    """Let everybody of the crowd sign in, again and again; return the answers and the seconds."""
     reported = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reported.set)
     answers: Counter[str] = Counter()
@@ -101,13 +115,14 @@ async def _sign_in_until_told(url: str) -> Counter[str]:
             answer = await client.post("/api/auth/login", json=body)
             answers[str(answer.status_code)] += 1
 
+    began = monotonic()
     async with (
         httpx.AsyncClient(base_url=url, timeout=30) as client,
         asyncio.TaskGroup() as group,
     ):
         for person in build_applicants(CROWD, group="bench"):
             group.create_task(insist(client, person.email))
-    return answers
+    return answers, monotonic() - began
 
 
 if __name__ == "__main__":
