@@ -17,6 +17,15 @@ LEVEL = "GOVID_LOG_LEVEL"
 TOKEN = "GOVID_METRICS_TOKEN"
 SECRET = "a token for the scraper, 32 bytes long"
 OTHER = "another token, which is as long as it"
+DEPARTMENTS = """
+GOVID_HMRC_BASE_URL=https://hmrc.example
+GOVID_HMRC_CLIENT_ID=govid
+GOVID_HMRC_CLIENT_SECRET=the first secret
+GOVID_NHS_BASE_URL=https://nhs.example
+GOVID_NHS_CLIENT_ID=govid
+GOVID_NHS_KEY_ID=first
+GOVID_NHS_PRIVATE_KEY=the first key
+"""
 
 Lines = Callable[[], list[tuple[str, str, str | None, str | None]]]
 
@@ -132,6 +141,39 @@ async def test_settings_without_a_subscriber_are_named_until_the_restart(
         needs_restart,
         ("INFO", "settings.unchanged", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GOVID_DATABASE_URL",
+        "GOVID_HMRC_CLIENT_SECRET",
+        "GOVID_KEY_ENCRYPTION_KEY",
+        "GOVID_METRICS_TOKEN",
+        "GOVID_NHS_PRIVATE_KEY",
+        "GOVID_OLD_KEY_ENCRYPTION_KEY",
+        "GOVID_OLD_PSEUDONYM_KEYS",
+        "GOVID_PSEUDONYM_KEY",
+        "GOVID_SECRET_KEY",
+        "GOVID_SMTP_PASSWORD",
+    ],
+)
+async def test_a_rotated_secret_is_named_until_the_restart(
+    name: str, tmp_path: Path, lines: Lines
+) -> None:
+    env_file = tmp_path / "rotated.env"
+    write(env_file, DEPARTMENTS)
+
+    def load() -> Settings:
+        return load_from_environment({}, env_file=env_file)
+
+    reloader = SettingsReloader(load(), load)
+    # The last line of a name counts.
+    write(
+        env_file, f"{DEPARTMENTS}{name}=postgresql://govid:another-secret-32-bytes-long@db/govid\n"
+    )
+    await reloader.reload()
+    assert lines() == [("WARNING", "settings.restart_needed", name, None)]
 
 
 @pytest.mark.parametrize(
