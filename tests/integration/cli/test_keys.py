@@ -46,6 +46,16 @@ def test_a_rotation_publishes_a_key_that_signs_later(govid: Any) -> None:
     assert listed(govid) == [(first, "active"), (second, "next")]
 
 
+def test_a_key_that_signs_at_once_names_the_one_before_it_if_there_is_one(govid: Any) -> None:
+    first = govid("keys", "rotate", *REASON, "--json", "--now", "--yes")
+    second = govid("keys", "rotate", *REASON, "--json", "--now", "--yes")
+    assert first.stderr.splitlines()[-1] == "It signs now. No other key is accepted."
+    assert second.stderr.splitlines()[-1] == (
+        f"It signs now. {json.loads(first.stdout)['kid']} is still accepted: `govid keys retire "
+        "KID` ends that."
+    )
+
+
 def test_a_second_rotation_is_refused_while_one_is_on_its_way(govid: Any) -> None:
     rotated(govid)
     result = govid("keys", "rotate", *REASON)

@@ -5,7 +5,7 @@ commands on the keys that sign access tokens.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -155,16 +155,26 @@ def rotate(at_once: bool, **values: Any) -> None:
             yes=options.yes,
         )
     step = identity.RotationRequest(operator=options.operator, reason=options.reason)
-    kid = _run(
-        lambda rotation, context: rotation.rotate(step, context, immediately=at_once),
-        operator=options.operator,
-    )
+
+    async def rotate_key(
+        rotation: "KeyRotation", context: OperationContext
+    ) -> tuple[str, Sequence[str]]:
+        kid = await rotation.rotate(step, context, immediately=at_once)
+        return kid, [
+            one.kid for one in await rotation.fetch_states(context) if one.state == "retiring"
+        ]
+
+    kid, retiring = _run(rotate_key, operator=options.operator)
     options.output.print_mapping({"kid": kid})
-    print_note(
-        "It signs now. The old key is still accepted: `govid keys retire KID` ends that."
-        if at_once
-        else "`govid keys list` shows when it begins to sign."
-    )
+    if not at_once:
+        print_note("`govid keys list` shows when it begins to sign.")
+    elif retiring:
+        print_note(
+            f"It signs now. {', '.join(retiring)} is still accepted: `govid keys retire KID` ends "
+            "that."
+        )
+    else:
+        print_note("It signs now. No other key is accepted.")
 
 
 @command.command("retire", epilog="Example: govid keys retire KID --reason 'it leaked'")
