@@ -33,6 +33,17 @@ def test_f6_it_installs_the_pinned_packages_without_the_dev_extra() -> None:
     assert "[dev]" not in DOCKERFILE
 
 
+def test_the_readme_installs_the_same_packages_by_hash() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    production = readme.partition("\n## To production\n")[2].partition("\n## ")[0]
+    assert re.findall(r"pip (?:install|wheel) (.+)", production) == [
+        "--require-hashes -r requirements-build.lock",
+        "--no-deps --no-build-isolation --wheel-dir dist .",
+        "--require-hashes -r requirements.lock",
+        "--no-deps --no-index dist/*.whl",
+    ]
+
+
 def test_it_runs_as_an_unprivileged_user() -> None:
     assert re.findall(r"^USER (\S+)", FINAL_STAGE, re.MULTILINE) == ["10001:10001"]
 
