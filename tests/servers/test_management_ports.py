@@ -52,3 +52,20 @@ def test_a_port_that_a_worker_cannot_have_is_refused(
         ended = govid("serve", "--workers", "2", env=env, cwd=tmp_path)
     assert ended.code == 1
     assert remedy in ended.stderr.splitlines()[-1]
+
+
+def test_a_worker_cannot_have_the_port_of_the_service(production_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    env = {
+        **os.environ,
+        **BASE,
+        "GOVID_DATABASE_URL": production_url,
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "GOVID_PORT": str(port),
+        "GOVID_MANAGEMENT_PORT": str(port - 1),
+    }
+    ended = govid("serve", "--workers", "2", env=env, cwd=tmp_path)
+    assert ended.code == 1
+    assert f"the management port of worker 1 would be {port}, the port of the service." in (
+        ended.stderr
+    )

@@ -19,6 +19,7 @@ SECRET_BYTES = 32
 DISTINCT_BYTES = 8
 PUBLISHED_SECRETS = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
 """Secrets that were published in the prototype's repository."""
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 _RUN_SHARE = 0.75
 """A secret is guessable if this share of its bytes counts up or down."""
 
@@ -33,6 +34,15 @@ def unsafe_settings(settings: Settings) -> Iterator[str]:
     yield from _trusted_networks(settings)
     yield from _rate_limits(settings)
     yield from _database_transport(settings)
+    if are_ports_shared(settings, settings.management_port):
+        yield "GOVID_MANAGEMENT_PORT is GOVID_PORT: give each a port of its own"
+
+
+def are_ports_shared(settings: Settings, management_port: int | None) -> bool:
+    """Tell whether a management port could not be opened beside the port of the service."""
+    hosts = {settings.host, settings.management_host}
+    overlap = len(hosts) == 1 or hosts & _ANY_ADDRESS
+    return bool(overlap) and management_port == settings.port != 0
 
 
 def secret_problems(settings: Settings) -> Iterator[str]:

@@ -119,6 +119,30 @@ def test_each_fault_alone(change: dict[str, object], fault: str) -> None:
     assert blocking_problems(settings(**change)) == [fault]
 
 
+@pytest.mark.parametrize(
+    ("host", "management_host", "port", "is_fault"),
+    [
+        ("127.0.0.1", "127.0.0.1", 8000, True),
+        ("0.0.0.0", "127.0.0.1", 8000, True),  # noqa: S104
+        ("::", "127.0.0.1", 8000, True),
+        ("127.0.0.1", "0.0.0.0", 8000, True),  # noqa: S104
+        ("127.0.0.1", "127.0.0.2", 8000, False),
+        ("127.0.0.1", "127.0.0.1", 8001, False),
+    ],
+)
+def test_the_management_port_is_not_the_port_of_the_service(
+    host: str, management_host: str, port: int, is_fault: bool
+) -> None:
+    chosen = settings(
+        GOVID_HOST=host,
+        GOVID_PORT=8000,
+        GOVID_MANAGEMENT_HOST=management_host,
+        GOVID_MANAGEMENT_PORT=port,
+    )
+    fault = "GOVID_MANAGEMENT_PORT is GOVID_PORT: give each a port of its own"
+    assert blocking_problems(chosen) == [fault] * is_fault
+
+
 def test_a_weak_secret_that_is_not_in_use_is_no_fault() -> None:
     assert blocking_problems(settings(GOVID_SECRET_KEY="my_super_secret_jwt_key")) == []
 

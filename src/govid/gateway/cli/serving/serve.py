@@ -11,6 +11,7 @@ import rich_click
 
 from govid.gateway.app import create_app
 from govid.gateway.checks.production import blocking_problems
+from govid.gateway.checks.settings import are_ports_shared
 from govid.gateway.cli.check import collect_findings
 from govid.gateway.cli.errors import CommandError, CommandRefused, InvalidUsage
 from govid.gateway.cli.output import print_note
@@ -115,11 +116,17 @@ def _check_management_port(settings: Settings, worker: int) -> None:
     """Check that the management port of a worker is free; the worker opens it when it starts.
 
     Raises:
-        CommandError: another program uses the port, or there is no such port.
+        CommandError: another program or the service uses the port, or there is no such port.
     """
     port = _management_port(settings, worker)
     if port is None:
         return
+    if are_ports_shared(settings, port):
+        raise CommandError(
+            f"the management port of worker {worker} would be {port}, the port of the service.",
+            "Each worker has one of its own, GOVID_MANAGEMENT_PORT and the next ones: choose a "
+            "number above GOVID_PORT.",
+        )
     if port > LARGEST_PORT:
         raise CommandError(
             f"the management port of worker {worker} would be {port}.",
