@@ -30,6 +30,8 @@ class Record(NamedTuple):
     key: str
     event_id: UUID
     sequence: int
+    place: str = ""
+    """Topic, partition and offset, as in the findings of `govid outbox verify`."""
 
 
 async def read_totals(database_url: str) -> AccountTotals:
@@ -128,6 +130,7 @@ def _partition(consumer: Consumer, start: TopicPartition) -> Sequence[Record]:
                 (message.key() or b"").decode(),
                 UUID(headers["ce_id"].decode()),
                 int(headers["ce_sequence"]),
+                f"{start.topic}/{start.partition}/{message.offset()}",
             )
         )
     return records

@@ -9,13 +9,14 @@ import pytest
 
 from govid.bus import BusSettings, Database, uuid7
 from govid.bus.events import Topic
+from govid.bus.kafka.batches import BatchSender
 from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.topic_reader import open_reader
 from govid.bus.operations.kafka_acceptance import accept_ahead
 from govid.bus.operations.operator_actions import ActionMetadata, OperatorActions
 from govid.gateway.checks.kafka import KafkaFindings, check_kafka
 from govid.gateway.settings import load_from_environment
-from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
+from tests.kafka.fixtures import KafkaFixture, a_request, header, wait_until
 from tests.kafka.test_verify_kafka import administer, execute, prove, publish
 
 pytestmark = pytest.mark.kafka
@@ -76,6 +77,40 @@ async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
         assert not replica.kafka.is_ahead
     acts = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
     assert [row["type"] for row in acts] == ["bus.topic.kafka_ahead_accepted"]
+
+
+async def test_a14_a_running_relay_compares_again_when_the_history_of_the_database_changes(
+    kafka_settings: BusSettings, kafka_database: Database
+) -> None:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
+        ids = await publish(replica, 5)
+        assert await is_health(replica, "ok")
+        await forget(replica, ids[-3:])
+        kafka_database.history.change_count += 1
+        await wait_until(lambda: is_health(replica, "ahead"))
+        (one,) = replica.kafka.relay.ahead_guard.ahead_partitions
+        assert (one.event_id, one.end - one.first) == (ids[-3], 3)
+        await replica.emit(a_request(uuid4()))
+        await wait_until(lambda: replica.holds("delivery", 1))
+        assert replica.kafka.relay.acknowledged_count == len(ids)
+
+
+async def test_a14_what_was_sent_before_a_change_of_the_history_is_not_completed_after_it(
+    kafka_settings: BusSettings, kafka_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_all = BatchSender.send_all
+
+    async def send_and_fail_over(sender: BatchSender, *arguments: Any) -> None:
+        await send_all(sender, *arguments)
+        monkeypatch.setattr(BatchSender, "send_all", send_all)
+        kafka_database.history.change_count += 1
+
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
+        await replica.wait_until_healthy()
+        monkeypatch.setattr(BatchSender, "send_all", send_and_fail_over)
+        (event_id,) = await publish(replica, 1)
+        records = await replica.read(Topic.VERIFICATION_REQUEST, 2)
+    assert [header(record, "ce_id") for record in records] == [str(event_id)] * 2
 
 
 @pytest.mark.parametrize(

@@ -449,9 +449,9 @@ CHANGED = (
 )
 AHEAD = (
     "Kafka is ahead of this database at {at}: event {event} of {since} at offset {offset} is not "
-    "in it. It was restored from an older backup, or is another one; nothing is published until "
-    "you have followed docs/restore.md and have run `govid topics accept-ahead` or "
-    "`govid serve --accept-kafka-ahead`"
+    "in it. It was restored from an older backup, is a standby that was promoted without it, or is "
+    "another one; nothing is published until you have followed docs/restore.md and have run "
+    "`govid topics accept-ahead` or `govid serve --accept-kafka-ahead`"
 )
 SILENT = "no Kafka answers at {}: events wait, and no topic was checked"
 UNWRITTEN = (

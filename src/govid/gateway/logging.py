@@ -137,6 +137,8 @@ ALLOWED_MEMBERS = frozenset(
         "subject",
         "subscriber",
         "table",
+        "timeline",
+        "timeline_before",
         "topic",
         "upstream_id",
         "worker",

@@ -1,8 +1,9 @@
 """Checks whether Kafka is ahead of the database, before the relay publishes anything.
 
-After a restore of an older backup, Kafka holds events that are missing in the database. Newly
-published events would then mix with the lost ones. So the relay waits until an operator has
-followed docs/restore.md and accepted it.
+After a restore of an older backup, or the promotion of an asynchronous standby, Kafka holds events
+that are missing in the database. Newly published events would then mix with the lost ones. So the
+relay waits until an operator has followed docs/restore.md and accepted it. The check is repeated
+whenever connections reach another history of the database while govid runs.
 """
 
 import logging
@@ -67,7 +68,7 @@ class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"Kafka is ahead of this database at {self.topic}/{self.partition}: event "
             f"{self.event_id} of {since} at offset {self.first} is not in it. It was restored from "
-            "an older backup, or is another one"
+            "an older backup, is a standby that was promoted without it, or is another one"
         )
 
 
@@ -112,7 +113,9 @@ class AheadGuard:
         self._database = database
         self._topics = {settings.wire_name(topic): topic.value for topic in Topic}
         # An in-memory broker, which keeps nothing, is never ahead.
-        self._is_publishing_allowed = self._has_passed = bool(settings.kafka_generation)
+        self._is_exempt = bool(settings.kafka_generation)
+        self._is_publishing_allowed = self._has_passed = self._is_exempt
+        self._compared_history = database.history.change_count
         self._next_check_at = float("-inf")
         self._has_outage = False
         self._last_comparison: KafkaComparison | None = None
@@ -122,11 +125,22 @@ class AheadGuard:
         """Whether nothing is published because nothing has been compared yet."""
         return not self._has_passed and self._last_comparison is None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the last comparison was with the history that the database has now.
+
+        What was read or sent before a change is not published, nor completed, after it.
+        """
+        return self._is_exempt or self._compared_history == self._database.history.change_count
+
     async def allows_publishing(self) -> bool:
         """Return whether the relay may publish to all topics except `waiting_topics`.
 
-        Compares again every few seconds until everything was compared and nothing is ahead.
+        Compares again every few seconds until everything was compared and nothing is ahead, and
+        from the beginning when the history of the database has changed.
         """
+        if not self.is_current:
+            self._begin_again()
         began = monotonic()
         if self._has_passed or began < self._next_check_at:
             return self._is_publishing_allowed
@@ -136,6 +150,8 @@ class AheadGuard:
                 open_reader(self._clients) as reader,
                 self._database.bus_reads.acquire() as connection,
             ):
+                # Acquiring may have opened the first connection to another server.
+                self._compared_history = self._database.history.change_count
                 comparison = await compare_ends(self._settings, connection, reader)
         except Outage:
             if not self._has_outage:
@@ -158,6 +174,12 @@ class AheadGuard:
         self._is_publishing_allowed = not comparison.ahead
         self._has_passed = self._is_publishing_allowed and not self.waiting_topics
         return self._is_publishing_allowed
+
+    def _begin_again(self) -> None:
+        self._compared_history = self._database.history.change_count
+        self._is_publishing_allowed = self._has_passed = False
+        self._last_comparison = None
+        self._next_check_at = float("-inf")
 
     def _log_comparison(self, comparison: KafkaComparison) -> None:
         """Log what has changed since the last comparison."""

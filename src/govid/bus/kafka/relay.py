@@ -186,7 +186,7 @@ class OutboxRelay:
             return False
         self._wakeup.clear()
         owned, rows = await self._fetch_next_rows()
-        if await self._apply_topics_change(rows):
+        if not self.ahead_guard.is_current or await self._apply_topics_change(rows):
             return True
         # Computed after the read, because a slow read may outlast the leases.
         seconds = min(SEND_SECONDS, self._leases.remaining_seconds(RELAY) - self._margin_seconds)
@@ -311,18 +311,23 @@ class OutboxRelay:
         """Complete the deliveries of *rows*: delete them and store receipts, if all leases hold."""
         buckets = sorted({row["bucket"] for row in rows})
         positions = [sender.positions[row["pos"]] for row in rows]
-        all_leases_held = await self._database.bus_reads.fetchval(
-            QUERIES["relay_complete"],
-            RELAY,
-            self._leases.replica_id,
-            buckets,
-            [owned[bucket] for bucket in buckets],
-            [row["pos"] for row in rows],
-            [row["event_id"] for row in rows],
-            [position.topic for position in positions],
-            [place.partition for place in positions],
-            [place.offset for place in positions],
-        )
+        async with self._database.bus_reads.acquire() as connection:
+            if not self.ahead_guard.is_current:
+                # This server may lack the events, and their receipts would hide that. What it has
+                # of them is still pending there.
+                return
+            all_leases_held = await connection.fetchval(
+                QUERIES["relay_complete"],
+                RELAY,
+                self._leases.replica_id,
+                buckets,
+                [owned[bucket] for bucket in buckets],
+                [row["pos"] for row in rows],
+                [row["event_id"] for row in rows],
+                [position.topic for position in positions],
+                [place.partition for place in positions],
+                [place.offset for place in positions],
+            )
         if all_leases_held:
             self.acknowledged_count += len(rows)
             self._metrics.count_acknowledged(

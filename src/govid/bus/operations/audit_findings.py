@@ -213,10 +213,12 @@ def record_unknown(place: str, first: int, last: int, count: int, event_id: UUID
         problem="record_unknown",
         text=f"Kafka has {count} records at {place}/{first} to {last} whose events are not in this "
         f"database, the first being {event_id} of {_format_event_time(event_id)}: rows were "
-        "deleted, or it was restored at that time",
-        remedy=f"{RESTORE_ROW_REMEDY}; after a restore verify only what is younger, with --since",
+        "deleted, it was restored at that time, or a standby without them was promoted",
+        remedy=f"{RESTORE_ROW_REMEDY}; after a restore or a promotion verify only what is younger, "
+        "with --since",
         event_id=event_id,
         place=f"{place}/{first}",
+        count=count,
     )
 
 
@@ -226,10 +228,12 @@ def kafka_ahead(place: str, first: int, count: int, event_id: UUID) -> AuditFind
         problem="kafka_ahead",
         text=f"Kafka is ahead of this database at {place}: {count} records from offset {first} on, "
         f"made since {_format_event_time(event_id)} (the first is event {event_id}), are not in it."
-        " It was restored from an older backup, or is another one",
+        " It was restored from an older backup, is a standby that was promoted without them, or is "
+        "another one",
         remedy=RESTORED_DATABASE_REMEDY,
         event_id=event_id,
         place=f"{place}/{first}",
+        count=count,
     )
 
 

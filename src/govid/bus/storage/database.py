@@ -16,6 +16,7 @@ from govid.bus.storage.connection import STATEMENT_TIMEOUT_MS, ConnectionFactory
 from govid.bus.storage.connection_failures import OutageLog
 from govid.bus.storage.errors import DatabaseFault, classify_database_error
 from govid.bus.storage.pools import ConnectionGeneration, PinnedConnectionPool, StatementPool
+from govid.bus.storage.server_history import ServerHistory
 
 
 def create_engine(factory: ConnectionFactory, **options: Any) -> AsyncEngine:
@@ -54,6 +55,8 @@ class Database:
         self._settings = settings
         self.generation = ConnectionGeneration()
         self.outages = OutageLog()
+        self.history = ServerHistory()
+        """Notices a change of the history that `bus_reads` reads."""
         self.requests = self._build_engine(settings.request_pool_size)
         self.bus = PinnedConnectionPool(
             self._build_engine(settings.bus_pool_size, ALONG_INDEXES),
@@ -78,7 +81,7 @@ class Database:
         """Open the pools of single statements; the others connect when they are first used."""
         self._reads = await self._build_statement_pool(self._settings.read_pool_size)
         self._bus_reads = await self._build_statement_pool(
-            self._settings.bus_read_pool_size, ALONG_INDEXES
+            self._settings.bus_read_pool_size, ALONG_INDEXES, self.history
         )
         return self
 
@@ -105,10 +108,13 @@ class Database:
         await self.close_pools()
 
     async def _build_statement_pool(
-        self, size: int, planner: Mapping[str, str] = {}
+        self,
+        size: int,
+        planner: Mapping[str, str] = {},
+        history: ServerHistory | None = None,
     ) -> StatementPool:
         factory = self._build_factory(STATEMENT_TIMEOUT_MS / 1000, planner)
-        return await StatementPool.create(factory, self.generation, size)
+        return await StatementPool.create(factory, self.generation, size, history)
 
     def _build_engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
         # The timeout for an unresponsive server; a responsive one cancels statements earlier.

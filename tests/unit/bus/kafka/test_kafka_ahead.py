@@ -16,6 +16,7 @@ from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.kafka_ahead import AheadGuard
 from govid.bus.kafka.topic_reader import TopicReader
 from govid.bus.shared.errors import Outage
+from govid.bus.storage.server_history import ServerHistory
 
 SETTINGS = BusSettings(database_url="", kafka_bootstrap_servers="k:1", pseudonym_key=b"")
 REQUESTS = Topic.VERIFICATION_REQUEST.value
@@ -102,6 +103,9 @@ class Consumer:
 class Database:
     """A database that knows nothing."""
 
+    def __init__(self) -> None:
+        self.history = ServerHistory()
+
     @property
     def bus_reads(self) -> "Database":
         return self
@@ -134,8 +138,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 @pytest.fixture
-def guard() -> AheadGuard:
-    database: Any = Database()
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+def guard(database: Any) -> AheadGuard:
     return AheadGuard(SETTINGS, KafkaClientFactory.from_settings(SETTINGS), database)
 
 
@@ -248,3 +256,29 @@ async def test_a14_what_is_ahead_is_decided(guard: AheadGuard, cluster: Cluster)
     cluster.filled.add(SILENT)
     assert not await guard.allows_publishing()
     assert not guard.is_undecided
+
+
+async def test_a14_another_history_of_the_database_is_compared_from_the_beginning(
+    guard: AheadGuard, cluster: Cluster, database: Database
+) -> None:
+    assert await guard.allows_publishing()
+    assert guard.is_current
+    cluster.filled.add(SILENT)
+    assert await guard.allows_publishing()
+    database.history.change_count += 1
+    assert not guard.is_current
+    assert not await guard.allows_publishing()
+    assert guard.is_current
+    assert [(one.topic, one.partition) for one in guard.ahead_partitions] == [tuple(SILENT)]
+
+
+async def test_a14_nothing_is_published_while_another_history_cannot_be_compared(
+    guard: AheadGuard, cluster: Cluster, database: Database
+) -> None:
+    assert await guard.allows_publishing()
+    database.history.change_count += 1
+    cluster.is_away = True
+    assert not await guard.allows_publishing()
+    assert guard.is_undecided
+    cluster.is_away = False
+    assert await guard.allows_publishing()
