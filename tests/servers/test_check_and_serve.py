@@ -458,7 +458,10 @@ UNWRITTEN = (
     "GOVID_KAFKA_BOOTSTRAP_SERVERS (environment): a Kafka server is written like "
     "kafka.example:9092 or [2001:db8::1]:9092"
 )
-READ_ONLY = "the database accepts no writes: it is a standby, or read-only"
+READ_ONLY = (
+    "the database accepts no writes: it is a standby, or read-only; promote it, or name the "
+    "primary in GOVID_DATABASE_URL"
+)
 UNSAFE = {"GOVID_ALLOW_UNSAFE_DATABASE": "false"}
 ALONE = "min.insync.replicas=1, so that one broker acknowledges alone"
 UNCLEAN = "unclean.leader.election.enable=true, so that acknowledged records can be dropped"

@@ -23,14 +23,17 @@ import random
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from govid.bus.storage.connection_url import (
     SYSTEM_CERTIFICATES,
     ConnectionUrl,
     InvalidConnectionUrl,
+    format_host,
     parse_url,
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
@@ -43,6 +46,8 @@ __all__ = [
     "DatabaseUnreachable",
     "InvalidConnectionUrl",
     "SessionRefused",
+    "WritesRefused",
+    "format_host",
     "parse_url",
 ]
 
@@ -75,6 +80,15 @@ class DatabaseUnreachable(ConnectionError):
 
 class SessionRefused(DatabaseUnreachable):
     """A server accepted the connection, but its session is not what govid needs."""
+
+
+class WritesRefused(SessionRefused):
+    """The URL demands a server that accepts writes, and only a standby, or none, responds."""
+
+
+WRITES_REMEDY = "promote a standby, or name the primary in the URL"
+_OWN_SENTENCES = (SessionRefused, asyncpg.PostgresError)
+"""Errors that say for themselves what is wrong."""
 
 
 def format_milliseconds(number: int) -> str:
@@ -150,7 +164,8 @@ class ConnectionFactory:
         """Open a connection (`asyncpg.Connection`, which carries no types).
 
         Raises:
-            DatabaseUnreachable: no host responds, or the URL demands writes and none accepts them.
+            DatabaseUnreachable: no host responds.
+            WritesRefused: the URL demands writes, and no host that responds accepts them.
             SessionRefused: a setting was not applied, or the database is not encoded in UTF-8.
             asyncpg.PostgresError: the server refuses the session.
         """
@@ -163,36 +178,68 @@ class ConnectionFactory:
     async def _connect_to_any_host(self, driver_options: dict[str, Any]) -> Any:
         driver_options.setdefault("command_timeout", self._command_timeout)
         hosts: Sequence[tuple[str, int | None] | None] = self._hosts_in_order()
-        seconds = self.url.connect_seconds or max(MIN_HOST_SECONDS, CONNECT_SECONDS / len(hosts))
-        failure: BaseException | None = None
+        seconds = self._seconds_per_host()
+        failures: list[BaseException] = []
         for host in hosts:
             try:
                 return await self._connect_to_host(host, seconds, driver_options)
             except SessionRefused as error:
-                failure = error
+                failures.append(error)
                 if not self.url.demands_writes:
                     raise
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as e:
-                failure = e
+                failures.append(e)
             except asyncpg.InvalidAuthorizationSpecificationError as error:
                 if fault := self._password_file.explain_refusal(*(host or (None, None))):
                     raise DatabaseUnreachable(f"the database refuses the login: {fault}") from error
                 raise
             except asyncpg.ClientConfigurationError as error:
                 raise DatabaseUnreachable(f"the driver refuses the URL: {error}") from error
-        reason = None if failure is None else describe_tls_failure(failure, self.url.tls)
-        if reason is None and isinstance(failure, (SessionRefused, asyncpg.PostgresError)):
-            raise failure
-        raise DatabaseUnreachable(
-            f"no connection to PostgreSQL at {self.url.location} "
-            f"({reason or _describe_failure(failure)})"
-        ) from failure
+        raise self._summarise_failures(hosts, failures) from failures[-1]
+
+    def _summarise_failures(
+        self, hosts: Sequence[tuple[str, int | None] | None], failures: Sequence[BaseException]
+    ) -> BaseException:
+        """Return one error for all *hosts*, each of which failed with one of *failures*."""
+        *_, last = failures
+        reasons = [describe_tls_failure(one, self.url.tls) for one in failures]
+        if len(hosts) == 1 and reasons == [None] and isinstance(last, _OWN_SENTENCES):
+            return last
+        described = [
+            reason or _describe_failure(one) for reason, one in zip(reasons, failures, strict=True)
+        ]
+        if any(isinstance(one, WritesRefused) for one in failures):
+            places = [format_host(host) for host in hosts if host is not None]
+            each = "; ".join(map(": ".join, zip(places, described, strict=True)))
+            return WritesRefused(
+                f"no server at {self.url.location} accepts writes ({each}); {WRITES_REMEDY}"
+            )
+        if isinstance(last, _OWN_SENTENCES) and reasons[-1] is None:
+            return last
+        return DatabaseUnreachable(
+            f"no connection to PostgreSQL at {self.url.location} ({described[-1]})"
+        )
+
+    def select_host(self, host: tuple[str, int | None]) -> "ConnectionFactory":
+        """Return a factory for *host* of several alone, whether or not it accepts writes."""
+        selected = copy(self)
+        selected.url = msgspec.structs.replace(
+            self.url,
+            hosts=(host,),
+            target_session_attrs="any",
+            connect_seconds=self._seconds_per_host(),
+        )
+        return selected
+
+    def _seconds_per_host(self) -> float:
+        share = CONNECT_SECONDS / max(1, len(self.url.hosts))
+        return self.url.connect_seconds or max(MIN_HOST_SECONDS, share)
 
     def _hosts_in_order(self) -> list[tuple[str, int | None] | None]:
         hosts: list[tuple[str, int | None] | None] = list(self.url.hosts)
         if self.url.shuffles_hosts:
             random.shuffle(hosts)
-        elif self._last_host is not None:
+        elif self._last_host in hosts:
             # After a fail-over the first host may be one that drops every packet.
             hosts.remove(self._last_host)
             hosts.insert(0, self._last_host)
@@ -274,7 +321,7 @@ class ConnectionFactory:
                 "transaction mode loses them, session mode keeps them"
             )
         if self.url.demands_writes and await connection.fetchval(IS_READ_ONLY):
-            raise SessionRefused(f"no server at {self.url.location} accepts writes")
+            raise WritesRefused(f"no server at {self.url.location} accepts writes; {WRITES_REMEDY}")
 
 
 IS_READ_ONLY = (
@@ -297,6 +344,12 @@ _REASONS: Sequence[tuple[type[BaseException], str]] = (
 
 def _describe_failure(failure: BaseException | None) -> str:
     """Return the reason of a failed connection, as text."""
+    if isinstance(failure, WritesRefused):
+        return "it is a standby, or read-only"
+    if isinstance(failure, asyncpg.PostgresError):
+        return f"it refuses the connection, SQLSTATE {failure.sqlstate}"
+    if isinstance(failure, SessionRefused):
+        return str(failure)
     if "SSL" in str(failure) and type(failure) is ConnectionError:
         # The driver has no class for it.
         return "it offers no encryption"

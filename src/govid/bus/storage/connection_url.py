@@ -32,6 +32,7 @@ SYSTEM_CERTIFICATES = "system"
 NO_FILE = f"{os.devnull}/none"
 """The path of a file that never exists: `password_file` replaces the driver's own reading."""
 LARGEST_PORT = 65_535
+DEFAULT_PORT = 5432
 KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
 SOCKET_PARAMETERS = (*KEEPALIVES, "tcp_user_timeout")
 _PLAIN = frozenset(
@@ -132,7 +133,7 @@ class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
     @property
     def location(self) -> str:
         """Return the hosts and ports, for a sentence."""
-        return ", ".join(f"{host}:{port or 5432}" for host, port in self.hosts) or "its default"
+        return ", ".join(map(format_host, self.hosts)) or "its default"
 
     @property
     def demands_writes(self) -> bool:
@@ -168,6 +169,12 @@ class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
         """Return a URL for the driver with the TLS parameters only."""
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.tls.items())
         return f"postgresql://?{query}" if query else "postgresql://"
+
+
+def format_host(host: tuple[str, int | None]) -> str:
+    """Format a host and its port, for a sentence."""
+    name, port = host
+    return f"{name}:{port or DEFAULT_PORT}"
 
 
 def parse_url(url: str) -> ConnectionUrl:

@@ -131,7 +131,10 @@ async def database_problems(
     found = []
     accepts_writes = not await connection.fetchval(IS_READ_ONLY)
     if not accepts_writes:
-        found.append("the database accepts no writes: it is a standby, or read-only")
+        found.append(
+            "the database accepts no writes: it is a standby, or read-only; promote it, or name "
+            "the primary in GOVID_DATABASE_URL"
+        )
     rights = await _find_missing_privileges(connection)
     if len(rights) >= MANY_PRIVILEGES and (fault := await _explain_outsider(connection, rights)):
         found.append(fault)

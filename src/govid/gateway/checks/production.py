@@ -21,6 +21,7 @@ from govid.gateway.checks.database import (
     foreign_topic_warnings,
     retention_warnings,
 )
+from govid.gateway.checks.database_hosts import host_warnings, inspect_hosts, primary_problems
 from govid.gateway.checks.settings import transport_warnings, unsafe_settings
 from govid.gateway.dev.state import StateFolder
 from govid.gateway.http import hosts
@@ -60,9 +61,10 @@ async def backend_problems(settings: Settings) -> list[str]:
     except DRIVER_ERRORS as error:
         return [describe_connection_error(error)]
     try:
-        return await _server_problems(connection, settings)
+        problems = await _server_problems(connection, settings)
     finally:
         await connection.close()
+    return [*primary_problems(await inspect_hosts(settings.bus.database_url)), *problems]
 
 
 async def _server_problems(connection: asyncpg.Connection, settings: Settings) -> list[str]:
@@ -91,6 +93,7 @@ async def backend_warnings(settings: Settings) -> list[str]:
                 *await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database),
                 *await foreign_topic_warnings(connection, topics),
                 *await retention_warnings(connection, settings.bus.row_retention_days),
+                *host_warnings(await inspect_hosts(settings.bus.database_url)),
             ]
         finally:
             await connection.close()
