@@ -127,10 +127,13 @@ async def _write_elsewhere(cast: FaultTargets, fault: Fault) -> None:
 
 
 async def _turn_read_only(cast: FaultTargets, fault: Fault) -> None:
-    await _directly(cast, READ_ONLY)
-    await _directly(cast, TERMINATE, SESSIONS[0])
-    await asyncio.sleep(fault.seconds)
-    await _persistently(cast, READ_WRITE)
+    try:
+        await _directly(cast, READ_ONLY)
+        await _directly(cast, TERMINATE, SESSIONS[0])
+        await asyncio.sleep(fault.seconds)
+    finally:
+        # A fail-over may break a connection above when the standby has the setting already.
+        await _persistently(cast, READ_WRITE)
     # Sessions of that time stay read-only, and one time in two they are left as they are.
     if fault.number % 2:
         await _directly(cast, TERMINATE, SESSIONS[0])
