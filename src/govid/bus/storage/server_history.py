@@ -5,6 +5,7 @@ committed before may be gone. A fail-over ends all connections, so each new one 
 those before it. The relay depends on what the database has stored, and checks it after a change.
 """
 
+import asyncio
 import logging
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ class ServerHistory:
         """Begin without a connection."""
         self.change_count = 0
         self._last: WalPosition | None = None
+        # One position at a time: of two that are read together, the smaller may arrive later.
+        self._reading = asyncio.Lock()
 
     async def observe(self, connection: Any) -> bool:
         """Return whether the new *connection* reaches another history than the one before it.
@@ -60,8 +63,9 @@ class ServerHistory:
         If that is not known, as for a server that does not tell its position, it counts as a
         change and False is returned.
         """
-        position = await fetch_position(connection)
-        last, self._last = self._last, position
+        async with self._reading:
+            position = await fetch_position(connection)
+            last, self._last = self._last, position
         if position is None or last is None:
             self.change_count += 1
             return False
