@@ -125,12 +125,15 @@ class AheadGuard:
         """Whether nothing is published because nothing has been compared yet."""
         return not self._has_passed and self._last_comparison is None
 
-    @property
-    def is_current(self) -> bool:
-        """Whether the last comparison was with the history that the database has now.
+    def has_compared(self, history: int) -> bool:
+        """Return whether *history*, a number of changes, was compared and is the present one.
 
-        What was read or sent before a change is not published, nor completed, after it.
+        What was read under an earlier history is neither sent nor completed under the next one.
         """
+        return self._is_exempt or (self._is_current and history == self._compared_history)
+
+    @property
+    def _is_current(self) -> bool:
         return self._is_exempt or self._compared_history == self._database.history.change_count
 
     async def allows_publishing(self) -> bool:
@@ -139,7 +142,7 @@ class AheadGuard:
         Compares again every few seconds until everything was compared and nothing is ahead, and
         from the beginning when the history of the database has changed.
         """
-        if not self.is_current:
+        if not self._is_current:
             self._begin_again()
         began = monotonic()
         if self._has_passed or began < self._next_check_at:
@@ -150,8 +153,10 @@ class AheadGuard:
                 open_reader(self._clients) as reader,
                 self._database.bus_reads.acquire() as connection,
             ):
-                # Acquiring may have opened the first connection to another server.
-                self._compared_history = self._database.history.change_count
+                if not self._is_current:
+                    # This is the first connection to another server.
+                    self._begin_again()
+                    self._next_check_at = began + RECHECK_SECONDS
                 comparison = await compare_ends(self._settings, connection, reader)
         except Outage:
             if not self._has_outage:
@@ -179,6 +184,7 @@ class AheadGuard:
         self._compared_history = self._database.history.change_count
         self._is_publishing_allowed = self._has_passed = False
         self._last_comparison = None
+        self.ahead_partitions = ()
         self._next_check_at = float("-inf")
 
     def _log_comparison(self, comparison: KafkaComparison) -> None:

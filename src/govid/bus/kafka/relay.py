@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
@@ -109,8 +109,17 @@ TOPIC_PAUSE_SECONDS = 30.0
 """How long a topic is paused after Kafka refused to write to it."""
 RETRY_PAUSE_SECONDS = 0.5
 
-OwnedRows = tuple[dict[int, int], Sequence[Row]]
-"""The leases at the time of a read (epoch by bucket), and the rows."""
+
+class OwnedRows(NamedTuple):
+    """Rows that were read, and what has to hold still when they are sent and completed.
+
+    `owned` are the leases at the time of the read (epoch by bucket), `history` is the number of
+    changes of the database's history until then.
+    """
+
+    owned: dict[int, int]
+    rows: Sequence[Row]
+    history: int
 
 
 class OutboxRelay:
@@ -185,8 +194,8 @@ class OutboxRelay:
             await self._apply_topics_change(())
             return False
         self._wakeup.clear()
-        owned, rows = await self._fetch_next_rows()
-        if not self.ahead_guard.is_current or await self._apply_topics_change(rows):
+        owned, rows, history = await self._fetch_next_rows()
+        if not self.ahead_guard.has_compared(history) or await self._apply_topics_change(rows):
             return True
         # Computed after the read, because a slow read may outlast the leases.
         seconds = min(SEND_SECONDS, self._leases.remaining_seconds(RELAY) - self._margin_seconds)
@@ -214,7 +223,8 @@ class OutboxRelay:
             # Before anything else: nothing may be sent again on a producer in doubt.
             self._producer.replace(producer, error_class_name(sender.failures[0].error))
         await self._await_completion()
-        self._start_completion(sender, sender.select_completable(rows), owned)
+        sent = OwnedRows(owned, sender.select_completable(rows), history)
+        self._start_completion(sender, sent)
         if not sender.failures:
             self._failed_rounds = 0
             return full
@@ -272,9 +282,10 @@ class OutboxRelay:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _read_rows(self, in_flight: Collection[int]) -> OwnedRows:
+        history = self._database.history.change_count
         owned = self._leases.owned_epochs(RELAY)
         if not owned:
-            return owned, ()
+            return OwnedRows(owned, (), history)
         now = time.monotonic()
         self._paused_until = {
             name: until for name, until in self._paused_until.items() if until > now
@@ -286,15 +297,14 @@ class OutboxRelay:
             t for t, wire in self._wire_names.items() if wire in self._topics.switching_topics
         }
         waiting = switching.union(self._paused_until, self.ahead_guard.waiting_topics)
-        return owned, await self._relay_backlog.fetch_due(owned, in_flight, waiting)
+        rows = await self._relay_backlog.fetch_due(owned, in_flight, waiting)
+        return OwnedRows(owned, rows, history)
 
-    def _start_completion(
-        self, sender: BatchSender, rows: Sequence[Row], owned: dict[int, int]
-    ) -> None:
-        """Start to complete *rows*; the next read runs meanwhile and excludes them."""
-        if rows:
-            self._completing_positions = {row["pos"] for row in rows}
-            self._completion = asyncio.create_task(self._complete(sender, rows, owned))
+    def _start_completion(self, sender: BatchSender, sent: OwnedRows) -> None:
+        """Start to complete what was *sent*; the next read runs meanwhile and excludes it."""
+        if sent.rows:
+            self._completing_positions = {row["pos"] for row in sent.rows}
+            self._completion = asyncio.create_task(self._complete(sender, sent))
 
     async def _await_completion(self) -> None:
         """Wait until the last sent rows are completed, if that is still running."""
@@ -305,14 +315,13 @@ class OutboxRelay:
             finally:
                 self._completing_positions = set()
 
-    async def _complete(
-        self, sender: BatchSender, rows: Sequence[Row], owned: dict[int, int]
-    ) -> None:
-        """Complete the deliveries of *rows*: delete them and store receipts, if all leases hold."""
+    async def _complete(self, sender: BatchSender, sent: OwnedRows) -> None:
+        """Complete what was *sent*: delete deliveries and store receipts, if all leases hold."""
+        owned, rows, history = sent
         buckets = sorted({row["bucket"] for row in rows})
         positions = [sender.positions[row["pos"]] for row in rows]
         async with self._database.bus_reads.acquire() as connection:
-            if not self.ahead_guard.is_current:
+            if not self.ahead_guard.has_compared(history):
                 # This server may lack the events, and their receipts would hide that. What it has
                 # of them is still pending there.
                 return

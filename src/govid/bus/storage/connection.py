@@ -189,13 +189,15 @@ class ConnectionFactory:
                     raise
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as e:
                 failures.append(e)
-            except asyncpg.InvalidAuthorizationSpecificationError as error:
+            except asyncpg.InvalidPasswordError as error:
                 if fault := self._password_file.explain_refusal(*(host or (None, None))):
                     raise DatabaseUnreachable(f"the database refuses the login: {fault}") from error
                 raise
             except asyncpg.ClientConfigurationError as error:
                 raise DatabaseUnreachable(f"the driver refuses the URL: {error}") from error
-        raise self._summarise_failures(hosts, failures) from failures[-1]
+        summary = self._summarise_failures(hosts, failures)
+        # An error that is its own cause would never end for those who follow the causes.
+        raise summary from (None if summary is failures[-1] else failures[-1])
 
     def _summarise_failures(
         self, hosts: Sequence[tuple[str, int | None] | None], failures: Sequence[BaseException]
@@ -209,7 +211,7 @@ class ConnectionFactory:
             reason or _describe_failure(one) for reason, one in zip(reasons, failures, strict=True)
         ]
         if any(isinstance(one, WritesRefused) for one in failures):
-            places = [format_host(host) for host in hosts if host is not None]
+            places = [self.url.location if host is None else format_host(host) for host in hosts]
             each = "; ".join(map(": ".join, zip(places, described, strict=True)))
             return WritesRefused(
                 f"no server at {self.url.location} accepts writes ({each}); {WRITES_REMEDY}"

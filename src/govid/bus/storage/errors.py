@@ -238,7 +238,12 @@ def _apply_jitter(seconds: float) -> float:
 
 
 def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield *error* and what caused it, the driver's own error of a SQLAlchemy error first."""
-    while error is not None:
+    """Yield *error* and what caused it, the driver's own error of a SQLAlchemy error first.
+
+    Each once: an error may be its own cause, after `raise error from error`.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = driver_error(error) or error.__cause__

@@ -19,8 +19,15 @@ _POSITION = """
                AS timeline,
            (pg_catalog.pg_current_wal_lsn() - '0/0')::int8 AS written
 """
-_UNKNOWN_POSITION = (asyncpg.PostgresError, asyncpg.InterfaceError)
+_UNKNOWN_POSITION = (
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.FeatureNotSupportedError,
+)
 """A standby has no position that it writes, and some managed servers tell none."""
+OBSERVE_SECONDS = 5.0
+"""How long new connections wait, in all, for a server that accepts them and does not answer."""
 
 
 class WalPosition(NamedTuple):
@@ -40,7 +47,11 @@ class WalPosition(NamedTuple):
 
 
 async def fetch_position(connection: Any) -> WalPosition | None:
-    """Return how far the server behind *connection* has written; None if it does not tell."""
+    """Return how far the server behind *connection* has written; None if it does not tell.
+
+    Raises:
+        asyncpg.PostgresError, asyncpg.InterfaceError: *connection* is lost.
+    """
     try:
         return WalPosition(*await connection.fetchrow(_POSITION))
     except _UNKNOWN_POSITION:
@@ -54,6 +65,7 @@ class ServerHistory:
         """Begin without a connection."""
         self.change_count = 0
         self._last: WalPosition | None = None
+        self._is_unknown = False
         # One position at a time: of two that are read together, the smaller may arrive later.
         self._reading = asyncio.Lock()
 
@@ -62,14 +74,22 @@ class ServerHistory:
 
         If that is not known, as for a server that does not tell its position, it counts as a
         change and False is returned.
+
+        Raises:
+            TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: *connection* is unusable.
         """
-        async with self._reading:
+        async with asyncio.timeout(OBSERVE_SECONDS), self._reading:
             position = await fetch_position(connection)
-            last, self._last = self._last, position
-        if position is None or last is None:
+        was_unknown, self._is_unknown = self._is_unknown, position is None
+        if position is None:
             self.change_count += 1
+            if not was_unknown:
+                log.warning("database.position_unknown")
             return False
-        if position.continues(last):
+        # The last one that is known: what was asked during a fail-over may have no answer.
+        last, self._last = self._last, position
+        if last is None or position.continues(last):
+            self.change_count += was_unknown or last is None
             return False
         self.change_count += 1
         log.warning(

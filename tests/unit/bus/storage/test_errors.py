@@ -199,6 +199,12 @@ def test_sqlstate_is_among_the_members_of_a_log_line(wrap: Any) -> None:
     assert error_members(error) == {"error_class": error_class_name(error), "sqlstate": "42501"}
 
 
+def test_an_error_that_is_its_own_cause_is_classified() -> None:
+    error = of_state("57P03")
+    error.__cause__ = error
+    assert error_members(error)["sqlstate"] == "57P03"
+
+
 def test_error_without_sqlstate_has_none_in_its_log_line() -> None:
     assert error_members(KeyError("x")) == {"error_class": "builtins.KeyError"}
 

@@ -11,15 +11,17 @@ FIRST = WalPosition(1, "00000001", 500)
 
 
 class Connection:
-    """A connection to a server at a position, which may be kept secret."""
+    """A connection to a server that tells a position, or none, or does not answer."""
 
-    def __init__(self, position: WalPosition | None) -> None:
-        self._position = position
+    def __init__(self, answer: WalPosition | Exception | None) -> None:
+        self._answer = answer
 
     async def fetchrow(self, _query: str) -> Sequence[object]:
-        if self._position is None:
+        if self._answer is None:
             raise asyncpg.ObjectNotInPrerequisiteStateError("recovery is in progress")
-        return self._position
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,19 @@ async def test_a_server_that_does_not_tell_its_position_counts_as_another_one() 
         assert not await history.observe(Connection(position))
         counts.append(history.change_count)
     assert counts == [1, 1, 2, 3, 4, 4]
+
+
+async def test_a_promotion_is_noticed_although_a_connection_in_between_told_no_position() -> None:
+    history = ServerHistory()
+    promoted = FIRST._replace(timeline="00000002", written=900)
+    changes = [await history.observe(Connection(one)) for one in (FIRST, None, promoted)]
+    assert changes == [False, False, True]
+
+
+async def test_a_connection_that_is_lost_meanwhile_is_no_answer() -> None:
+    history = ServerHistory()
+    await history.observe(Connection(FIRST))
+    with pytest.raises(asyncpg.AdminShutdownError):
+        await history.observe(Connection(asyncpg.AdminShutdownError("terminated")))
+    promoted = FIRST._replace(timeline="00000002", written=900)
+    assert await history.observe(Connection(promoted))
