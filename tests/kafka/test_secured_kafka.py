@@ -110,15 +110,16 @@ async def test_every_client_connects_and_authenticates(
 
 CASES = {
     "the authority is another one": (
-        "its certificate is signed by an authority that is not trusted (GOVID_KAFKA_SSL_CA_FILE)"
+        "its certificate is not trusted; GOVID_KAFKA_SSL_CA_FILE has to contain the authority that "
+        "issued it"
     ),
     "the file of the authority is missing": (
         "the file of GOVID_KAFKA_SSL_CA_FILE cannot be read (No such file or directory)"
     ),
     "the password is another one": "it refuses GOVID_KAFKA_SASL_USERNAME or its password",
     "TLS without SASL": (
-        "it does not answer as Kafka does with GOVID_KAFKA_SECURITY_PROTOCOL=SSL and without "
-        "GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+        "it does not answer as Kafka does with GOVID_KAFKA_SECURITY_PROTOCOL=SSL; if it demands a "
+        "client certificate, set GOVID_KAFKA_SSL_CERTIFICATE_FILE"
     ),
     "plaintext": ("it does not answer as Kafka does with GOVID_KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
     "the token endpoint is down": "its token endpoint does not answer",
@@ -184,20 +185,46 @@ async def test_tls_to_a_plaintext_server_is_explained(broker: SecuredBroker) -> 
     assert "GOVID_KAFKA_SECURITY_PROTOCOL" in why
 
 
-async def test_an_expired_and_a_foreign_server_certificate_are_explained(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("hosts", "days", "reason"),
+    [
+        (
+            (),
+            {"from_day": -3, "until_day": -1},
+            "its certificate has expired; renew it on the server",
+        ),
+        (
+            (),
+            {"from_day": 1, "until_day": 3},
+            "its certificate is not valid yet; compare the clocks of both machines",
+        ),
+        (
+            ("kafka.example",),
+            {},
+            "its certificate is for another name; connect by a name that it contains",
+        ),
+    ],
+)
+async def test_a_server_certificate_that_cannot_be_used_is_explained(
+    tmp_path: Path, hosts: tuple[str, ...], days: dict[str, int], reason: str
 ) -> None:
     folder = CertificateFolder(tmp_path)
-    expired = folder.issue("expired", from_day=-3, until_day=-1)
-    for files, reason in (
-        (expired, "its certificate has expired"),
-        (folder.issue("foreign", "kafka.example"), "its certificate is for another address"),
-    ):
-        async with tls_server(files) as address:
-            clients = KafkaClientFactory(
-                address, KafkaSecurity(protocol="SSL", ca_file=folder.authority)
-            )
-            assert await explain_outage(clients) == f"{address} ({reason})"
+    files = folder.issue("server", *hosts, **days)
+    async with tls_server(files) as address:
+        security = KafkaSecurity(protocol="SSL", ca_file=folder.authority)
+        assert await explain_outage(KafkaClientFactory(address, security)) == (
+            f"{address} ({reason})"
+        )
+
+
+async def test_a_client_certificate_that_the_broker_does_not_trust_is_explained(
+    broker: SecuredBroker, tmp_path: Path
+) -> None:
+    foreign = CertificateFolder(tmp_path).issue("govid")
+    security = broker.mutual_security(certificate_file=foreign.certificate, key_file=foreign.key)
+    why = await explain_outage(KafkaClientFactory(broker.mutual_address, security))
+    assert why is not None
+    assert "GOVID_KAFKA_SSL_CERTIFICATE_FILE" in why
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
@@ -24,7 +24,9 @@ from govid.bus.kafka.addresses import KafkaAddress
 from govid.bus.kafka.client_lifecycle import close_connection
 from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.errors import TlsFilesInvalid, TokenUnavailable
+from govid.bus.kafka.tls import CA_SETTING
 from govid.bus.settings import KafkaSecurity
+from govid.bus.shared.tls_failures import describe_refused_certificate
 
 log = logging.getLogger(__name__)
 
@@ -34,20 +36,6 @@ ANSWER_SECONDS = 6.0
 """How long to wait for the answers on it, and for an access token."""
 REPORT_SECONDS = 2.0
 """How often a server looks for the reason of an outage."""
-
-_CERTIFICATE_REASONS: Mapping[int, str] = {
-    7: "its certificate is signed by an authority that is not trusted",
-    9: "its certificate is not valid yet",
-    10: "its certificate has expired",
-    18: "its certificate is signed by itself and is not in the trusted authorities",
-    19: "its certificate is signed by an authority that is not trusted",
-    20: "its certificate is signed by an authority that is not trusted",
-    21: "its certificate is signed by an authority that is not trusted",
-    62: "its certificate is for another name",
-    64: "its certificate is for another address",
-}
-"""Why a certificate is refused, by OpenSSL's code (X509_V_ERR, openssl-verification-options(1))."""
-_AUTHORITIES = frozenset({7, 18, 19, 20, 21})
 
 
 async def describe_outage(clients: KafkaClientFactory) -> str:
@@ -121,7 +109,7 @@ def _describe_error(error: BaseException, security: KafkaSecurity) -> str:
         case TokenUnavailable():
             return error.reason
         case ssl.SSLError():
-            return _describe_tls(error, security)
+            return _describe_tls(error)
         case KafkaError() | ConnectionResetError():
             return _describe_refusal(error, security)
     return _describe_network(error)
@@ -157,17 +145,20 @@ def _describe_refusal(error: BaseException, security: KafkaSecurity) -> str:
 
 
 def _client_certificate_hint(security: KafkaSecurity) -> str:
-    is_without = security.is_encrypted and security.certificate_file is None
-    return " and without GOVID_KAFKA_SSL_CERTIFICATE_FILE" if is_without else ""
+    """Return what else may be wrong: a broker refuses a client certificate by hanging up."""
+    if not security.is_encrypted:
+        return ""
+    if security.certificate_file is None:
+        return "; if it demands a client certificate, set GOVID_KAFKA_SSL_CERTIFICATE_FILE"
+    return (
+        "; it may not trust the authority of GOVID_KAFKA_SSL_CERTIFICATE_FILE, or that "
+        "certificate may have expired"
+    )
 
 
-def _describe_tls(error: ssl.SSLError, security: KafkaSecurity) -> str:
+def _describe_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = _CERTIFICATE_REASONS.get(error.verify_code, "its certificate is not accepted")
-        if error.verify_code not in _AUTHORITIES:
-            return reason
-        source = "the system's" if security.ca_file is None else "GOVID_KAFKA_SSL_CA_FILE"
-        return f"{reason} ({source})"
+        return describe_refused_certificate(error, CA_SETTING)
     if error.reason == "WRONG_VERSION_NUMBER":
         return "it does not speak TLS (GOVID_KAFKA_SECURITY_PROTOCOL)"
     if error.reason and "CERTIFICATE" in error.reason:

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from govid.bus.kafka.errors import TlsFilesInvalid
 from govid.bus.settings import KafkaSecurity
+from govid.bus.shared.tls_failures import is_key_of_another_pair
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ def _load_client_certificate(context: ssl.SSLContext, security: KafkaSecurity) -
     if key_file is None:
         key_file, setting = security.certificate_file, CERTIFICATE_SETTING
     key = _read_pem(key_file, setting)
+    if security.key_file is None and b"PRIVATE KEY-----" not in key:
+        raise TlsFilesInvalid(f"the file of {CERTIFICATE_SETTING} has no key: set {KEY_SETTING}")
     try:
         password = security.key_password.read()
     except OSError:
@@ -60,12 +63,14 @@ def _load_client_certificate(context: ssl.SSLContext, security: KafkaSecurity) -
     try:
         context.load_cert_chain(security.certificate_file, key_file, lambda: password)
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if is_key_of_another_pair(error):
             reason = f"the key of {setting} does not fit the certificate of {CERTIFICATE_SETTING}"
         elif b"ENCRYPTED" in key:
             reason = f"{KEY_PASSWORD_SETTING} does not open the key of {setting}"
         else:
-            reason = f"the certificate of {CERTIFICATE_SETTING} and its key cannot be read"
+            reason = (
+                f"the certificate of {CERTIFICATE_SETTING} or the key of {setting} is no usable PEM"
+            )
         raise TlsFilesInvalid(reason) from None
 
 

@@ -14,21 +14,11 @@ from pathlib import Path
 import asyncpg
 from cryptography import x509
 
+from govid.bus.shared.tls_failures import describe_refused_certificate, is_key_of_another_pair
 from govid.bus.storage.connection_url import SYSTEM_CERTIFICATES
 
 _REPLACE = "; write a new file completely, then rename it"
 
-# The codes of OpenSSL (X509_V_ERR_*).
-_VERIFICATION: Mapping[int, str] = {
-    9: "its certificate is not valid yet; compare the clocks of both machines",
-    10: "its certificate has expired; renew it on the server",
-    23: "its certificate was revoked; issue a new one for the server",
-    62: "its certificate is for another name; connect by a name that it contains",
-    64: "its certificate is for another name; connect by a name that it contains",
-}
-_UNKNOWN_AUTHORITY = (
-    "its certificate is not trusted; sslrootcert has to contain the authority that issued it"
-)
 _REFUSED = (
     "the server closed the connection during the TLS negotiation; it may not accept the "
     "certificate of sslcert: its authority has to be in ssl_ca_file of the server"
@@ -41,7 +31,7 @@ def describe_tls_failure(failure: BaseException, tls: Mapping[str, str]) -> str 
     *tls* are the TLS parameters of the URL.
     """
     if isinstance(failure, ssl.SSLCertVerificationError):
-        return _VERIFICATION.get(failure.verify_code, _UNKNOWN_AUTHORITY)
+        return describe_refused_certificate(failure, "sslrootcert")
     if isinstance(failure, OSError) and (found := find_faulty_file(tls)):
         return found
     is_closed = isinstance(
@@ -69,7 +59,7 @@ def find_faulty_file(tls: Mapping[str, str]) -> str | None:
     try:
         _context().load_cert_chain(certificate, key, lambda: tls.get("sslpassword", ""))
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if is_key_of_another_pair(error):
             return "the key of sslkey does not belong to the certificate of sslcert"
         return (
             "the file of sslkey is not a private key in PEM format, is incomplete, or needs "

@@ -130,3 +130,14 @@ def test_a_certificate_that_expires_is_a_warning(
     files = folder.issue("govid", from_day=-9, until_day=left)
     found = certificate_warnings(security(folder, files))
     assert [word in one for word, one in zip(words, found, strict=True)] == [True] * len(words)
+
+
+def test_a_certificate_without_a_key_names_the_setting_of_the_key(
+    folder: CertificateFolder, files: CertificateFiles
+) -> None:
+    alone = KafkaSecurity(
+        protocol="SSL", ca_file=folder.authority, certificate_file=files.certificate
+    )
+    with pytest.raises(TlsFilesInvalid) as error:
+        build_tls_context(alone)
+    assert str(error.value) == f"{CERTIFICATE} has no key: set GOVID_KAFKA_SSL_KEY_FILE"
