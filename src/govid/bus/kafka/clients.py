@@ -20,7 +20,7 @@ from aiokafka.conn import AIOKafkaConnection
 
 from govid.bus.kafka.addresses import KafkaAddress, parse_addresses
 from govid.bus.kafka.client_lifecycle import close_connection
-from govid.bus.kafka.errors import TlsFilesInvalid
+from govid.bus.kafka.errors import OpeningTimeout, TlsFilesInvalid
 from govid.bus.kafka.tls import ReloadingTlsContext
 from govid.bus.settings import BusSettings, KafkaSecurity
 from govid.bus.shared.secret_source import WatchedSecret
@@ -28,6 +28,24 @@ from govid.bus.shared.secret_source import WatchedSecret
 WATCH_SECONDS = 2.0
 REFUSED_SECONDS = 30.0
 """The pause between attempts with a password that Kafka has refused."""
+
+
+class _BoundedConnection(AIOKafkaConnection):  # type: ignore[misc]  # no types
+    """A connection with one limit for its opening and another for each answer.
+
+    The library has one for both.
+    """
+
+    def __init__(self, *address: Any, answer_seconds: float, **options: Any) -> None:
+        super().__init__(*address, **options)
+        self._answer_seconds = answer_seconds
+        self.is_open = False
+
+    async def _do_version_lookup(self) -> None:
+        """Send the first request, for which the connection has to be open."""
+        self.is_open = True
+        self._request_timeout = self._answer_seconds
+        await super()._do_version_lookup()
 
 
 class KafkaClientFactory:
@@ -112,26 +130,35 @@ class KafkaClientFactory:
         """Create a client for topics and their settings; the caller starts it."""
         return self._create(AIOKafkaAdminClient, options)
 
-    async def connect(self, address: KafkaAddress, *, timeout_ms: int) -> AIOKafkaConnection:
+    async def connect(
+        self, address: KafkaAddress, *, timeout_ms: int, open_ms: int | None = None
+    ) -> AIOKafkaConnection:
         """Open one connection to *address* and authenticate; the caller closes it.
+
+        Each answer has to arrive within *timeout_ms*; the connection, TLS included, has to be open
+        within *open_ms*, or else the same time.
 
         Raises:
             TlsFilesInvalid: the certificate files cannot be used.
+            OpeningTimeout: the connection was not open in time.
             OSError, KafkaError, TimeoutError: other errors, which a client would only log.
         """
         if (context := self._options.get("ssl_context")) is not None:
             context.load_files()
-        connection = AIOKafkaConnection(
+        connection = _BoundedConnection(
             address.host,
             address.port,
-            request_timeout_ms=timeout_ms,
+            answer_seconds=timeout_ms / 1000,
+            request_timeout_ms=open_ms or timeout_ms,
             **self._options,
             **self._read_credentials(),
         )
         try:
             await connection.connect()
-        except BaseException:
+        except BaseException as error:
             await close_connection(connection)
+            if isinstance(error, TimeoutError) and not connection.is_open:
+                raise OpeningTimeout from error
             raise
         return connection
 

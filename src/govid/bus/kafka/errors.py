@@ -14,3 +14,7 @@ class TokenUnavailable(KafkaConnectionError):  # type: ignore[misc]  # no types
         """Fail because of *reason*, a constant of the code."""
         super().__init__(reason)
         self.reason = reason
+
+
+class OpeningTimeout(TimeoutError):
+    """A connection was not opened in time. If a later answer is late, the error is another one."""

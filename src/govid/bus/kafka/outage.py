@@ -23,7 +23,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from govid.bus.kafka.addresses import KafkaAddress
 from govid.bus.kafka.client_lifecycle import close_connection
 from govid.bus.kafka.clients import KafkaClientFactory
-from govid.bus.kafka.errors import TlsFilesInvalid, TokenUnavailable
+from govid.bus.kafka.errors import OpeningTimeout, TlsFilesInvalid, TokenUnavailable
 from govid.bus.kafka.tls import CA_SETTING
 from govid.bus.settings import KafkaSecurity
 from govid.bus.shared.tls_failures import describe_refused_certificate
@@ -98,7 +98,9 @@ async def _try_brokers(
 
 
 async def _connect(clients: KafkaClientFactory, address: KafkaAddress) -> AIOKafkaConnection:
-    return await clients.connect(address, timeout_ms=CONNECT_SECONDS * 1000)
+    return await clients.connect(
+        address, timeout_ms=int(ANSWER_SECONDS * 1000), open_ms=CONNECT_SECONDS * 1000
+    )
 
 
 def _describe_error(error: BaseException, security: KafkaSecurity) -> str:
@@ -117,8 +119,10 @@ def _describe_error(error: BaseException, security: KafkaSecurity) -> str:
 
 def _describe_network(error: BaseException) -> str:
     match error:
+        case OpeningTimeout():
+            return f"no connection within {CONNECT_SECONDS} s"
         case TimeoutError():
-            return f"no answer within {CONNECT_SECONDS} s"
+            return f"no answer within {ANSWER_SECONDS:g} s"
         case ConnectionRefusedError():
             return "connection refused"
         case socket.gaierror() | UnicodeError():
