@@ -22,6 +22,10 @@ MOST_READS = 40
 MOST_REGISTRATIONS = 10
 """Of each kind so many wait for their answers at most."""
 PATIENCE_SECONDS = 60
+REUSE_SECONDS = 1.0
+"""An idle connection is used no longer than this. The server closes it after 5 seconds, and a
+request that is sent at that moment gets no answer.
+"""
 
 Kind = Literal["profile", "registration"]
 
@@ -34,8 +38,8 @@ class Answer(NamedTuple):
     received_at: float
     status: int
     retry_after: str | None
-    code: str | None
-    """The code of the problem, if the request was refused."""
+    problem: str | None
+    """The type of the problem, if the request was refused."""
     email: str | None = None
 
 
@@ -53,7 +57,7 @@ class PacedLoad:
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(PATIENCE_SECONDS),
-            limits=httpx.Limits(max_connections=None),
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=REUSE_SECONDS),
         )
 
     @asynccontextmanager
@@ -132,7 +136,7 @@ class PacedLoad:
                 received_at=clock(),
                 status=answer.status_code,
                 retry_after=answer.headers.get("retry-after"),
-                code=answer.json().get("code") if answer.is_error else None,
+                problem=answer.json()["type"] if answer.is_error else None,
                 email=email,
             )
         )
