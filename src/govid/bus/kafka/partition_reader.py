@@ -344,10 +344,12 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """Move to the first record of *partition* if its position is outside the range in Kafka."""
         first = (await self._consumer.beginning_offsets([partition]))[partition]
         end = (await self._consumer.end_offsets([partition]))[partition]
-        before = self._positions.get(partition, first)
-        position = before if first <= before <= end else first
-        if partition not in self._consumer.assignment():
+        before = self._positions.get(partition)
+        if before is None or partition not in self._consumer.assignment():
+            # A rebalance has dropped the position. If the partition returns, the committed one may
+            # be before the first record, and only then is the gap known.
             return
+        position = before if first <= before <= end else first
         if position != before:
             log.warning(
                 "inbox.position_reset",
