@@ -74,7 +74,8 @@ async def test_each_reason_of_an_outage_is_logged_once_and_then_its_end(
         await wait_until(is_stopped)
         await asyncio.to_thread(primary.start)
         await wait_until(is_over)
-    reasons = [one for one in explained(caplog) if "shutting down" not in one]
-    assert reasons == [refused, stopped, "database.ok"]
+    # While it stops, an attempt may meet other reasons for a moment.
+    expected = [refused, stopped, "database.ok"]
+    assert [one for one in explained(caplog) if one in expected] == expected
     assert primary.password not in caplog.text
     assert all(primary.password not in str(vars(one)) for one in caplog.records)

@@ -51,8 +51,8 @@ def test_a_key_that_signs_at_once_names_the_one_before_it_if_there_is_one(govid:
     second = govid("keys", "rotate", *REASON, "--json", "--now", "--yes")
     assert first.stderr.splitlines()[-1] == "It signs now. No other key is accepted."
     assert second.stderr.splitlines()[-1] == (
-        f"It signs now. {json.loads(first.stdout)['kid']} is still accepted: `govid keys retire "
-        "KID` ends that."
+        f"It signs now. Still accepted: {json.loads(first.stdout)['kid']}. `govid keys retire KID` "
+        "ends that."
     )
 
 

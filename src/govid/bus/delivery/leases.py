@@ -67,7 +67,7 @@ class Leases:
                 **KEEPALIVES,
             },
             command_timeout=pause,
-            on_failure=self._outages.note_failure,
+            on_result=self._outages.note_attempt,
         )
         self.replica_id: UUID = uuid7()
         self.replica_count = 1
@@ -141,7 +141,7 @@ class Leases:
             await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
             while True:
                 await self._renew_all(connection)
-                self._outages.note_success()
+                self._outages.note_renewal()
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
             await self._release(connection)

@@ -138,11 +138,11 @@ class ConnectionFactory:
         application: str = "govid",
         settings: Mapping[str, str] = {},
         command_timeout: float | None = None,
-        on_failure: Callable[[BaseException], None] = lambda _: None,
+        on_result: Callable[[BaseException | None], None] = lambda _: None,
     ) -> None:
         """Connect as *application*; *settings* add to `session_settings`, or replace them.
 
-        *on_failure* is called with the error of each attempt that fails.
+        *on_result* is called after each attempt, with its error or None.
 
         An `application_name` in the URL replaces the first part of *application*, as in
         `payroll leases`. A statement that takes longer than *command_timeout* seconds is cancelled.
@@ -156,7 +156,7 @@ class ConnectionFactory:
         self._settings = {**session_settings(application), **settings}
         self._settings["application_name"] = application
         self._command_timeout = command_timeout
-        self._on_failure = on_failure
+        self._on_result = on_result
         self._password_file = PasswordFile(self.url)
         self._last_host: tuple[str, int | None] | None = None
 
@@ -170,10 +170,12 @@ class ConnectionFactory:
             asyncpg.PostgresError: the server refuses the session.
         """
         try:
-            return await self._connect_to_any_host(driver_options)
+            connection = await self._connect_to_any_host(driver_options)
         except DRIVER_ERRORS as error:
-            self._on_failure(error)
+            self._on_result(error)
             raise
+        self._on_result(None)
+        return connection
 
     async def _connect_to_any_host(self, driver_options: dict[str, Any]) -> Any:
         driver_options.setdefault("command_timeout", self._command_timeout)
@@ -212,7 +214,7 @@ class ConnectionFactory:
         ]
         if any(isinstance(one, WritesRefused) for one in failures):
             places = [self.url.location if host is None else format_host(host) for host in hosts]
-            each = "; ".join(map(": ".join, zip(places, described, strict=True)))
+            each = "; ".join(sorted(map(": ".join, zip(places, described, strict=True))))
             return WritesRefused(
                 f"no server at {self.url.location} accepts writes ({each}); {WRITES_REMEDY}"
             )

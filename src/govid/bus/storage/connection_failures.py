@@ -71,21 +71,26 @@ class OutageLog:
     def __init__(self) -> None:
         """Start with a database that is available."""
         self._reasons: set[str] = set()
-        self._failed_at = 0.0
+        self._failed_at = self._connected_at = 0.0
 
-    def note_failure(self, error: BaseException) -> None:
-        """Log the reason of *error*, with which an attempt to connect has failed, if it is new."""
+    def note_attempt(self, error: BaseException | None) -> None:
+        """Log the reason of *error*, with which an attempt to connect failed, if it is new."""
+        if error is None:
+            self._connected_at = monotonic()
+            return
         self._failed_at = monotonic()
         reason = describe_connection_error(error)
         if reason not in self._reasons:
             self._reasons.add(reason)
             log.warning("database.outage_explained", extra={"reason": reason})
 
-    def note_success(self) -> None:
-        """End the outage, unless another connection has just failed, as on a server that is full.
+    def note_renewal(self) -> None:
+        """End the outage, if a connection was opened since the last failure, and some time ago.
 
-        To be called from time to time while the database works.
+        To be called from time to time while the database works. A server that is full works for
+        the connections that it has, and still refuses others.
         """
-        if self._reasons and monotonic() - self._failed_at > QUIET_SECONDS:
+        is_over = self._connected_at > self._failed_at
+        if self._reasons and is_over and monotonic() - self._failed_at > QUIET_SECONDS:
             self._reasons.clear()
             log.info("database.ok")

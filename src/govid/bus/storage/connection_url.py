@@ -174,7 +174,7 @@ class ConnectionUrl(RedactedStruct, frozen=True, kw_only=True):
 def format_host(host: tuple[str, int | None]) -> str:
     """Format a host and its port, for a sentence."""
     name, port = host
-    return f"{name}:{port or DEFAULT_PORT}"
+    return f"[{name}]:{port or DEFAULT_PORT}" if ":" in name else f"{name}:{port or DEFAULT_PORT}"
 
 
 def parse_url(url: str) -> ConnectionUrl:

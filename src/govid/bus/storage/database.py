@@ -138,7 +138,7 @@ class Database:
             self._settings.database_url,
             settings=planner,
             command_timeout=command_timeout,
-            on_failure=self.outages.note_failure,
+            on_result=self.outages.note_attempt,
         )
 
     def _watch_connections(self, engine: AsyncEngine) -> None:

@@ -11,9 +11,8 @@ import re
 import stat
 from pathlib import Path
 
-from govid.bus.storage.connection_url import ConnectionUrl
+from govid.bus.storage.connection_url import DEFAULT_PORT, ConnectionUrl
 
-DEFAULT_PORT = 5432
 _FIELD = r"((?:\\.|[^:\\])*):"
 _LINE = re.compile(4 * _FIELD + r"((?:\\.|[^:\\]|\\$)*)")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

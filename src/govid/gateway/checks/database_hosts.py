@@ -12,15 +12,14 @@ from typing import NamedTuple
 from govid.bus.storage.connection import (
     IS_READ_ONLY,
     ConnectionFactory,
-    DatabaseUnreachable,
     InvalidConnectionUrl,
     format_host,
 )
+from govid.bus.storage.connection_failures import describe_connection_error
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.server_history import WalPosition, fetch_position
 
 _INSTANCE = f"SELECT ({IS_READ_ONLY}) AS is_read_only, pg_postmaster_start_time() AS started_at"
-_UNREACHABLE = (*DRIVER_ERRORS, InvalidConnectionUrl)
 
 
 class HostState(NamedTuple):
@@ -71,10 +70,9 @@ async def _inspect(name: str, factory: ConnectionFactory) -> HostState:
             )
         finally:
             await connection.close()
-    except DatabaseUnreachable as error:
-        return HostState(host=name, failure=str(error))
-    except _UNREACHABLE:
-        return HostState(host=name, failure=f"{name} refuses the connection")
+    except DRIVER_ERRORS as error:
+        reason = describe_connection_error(error)
+        return HostState(host=name, failure=reason if name in reason else f"{name}: {reason}")
 
 
 def primary_problems(states: Collection[HostState]) -> list[str]:

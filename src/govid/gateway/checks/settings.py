@@ -99,8 +99,7 @@ def public_url_problems(settings: Settings) -> Iterator[str]:
     url = settings.public_url
     if not url.startswith("https://"):
         yield "GOVID_PUBLIC_URL is not an https address"
-    authority = url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
-    parts = {"a query": "?" in url, "a fragment": "#" in url, "a user": "@" in authority}
+    parts = {"a query": "?" in url, "a fragment": "#" in url}
     if extra := [name for name, is_there in parts.items() if is_there]:
         yield (
             f"GOVID_PUBLIC_URL holds {' and '.join(extra)}; it would be part of every token: "
@@ -122,9 +121,8 @@ def invalid_origin_problems(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each origin that no browser would ever send."""
     for text in settings.cors_origins:
         if text != ANY_ORIGIN and normalise_origin(text) is None:
-            shown = "an entry with a user" if "@" in text else repr(text)
             yield (
-                f"GOVID_CORS_ORIGINS holds {shown}, which no browser sends: an origin is a scheme "
+                f"GOVID_CORS_ORIGINS holds {text!r}, which no browser sends: an origin is a scheme "
                 "and a host, like https://app.example.org"
             )
 

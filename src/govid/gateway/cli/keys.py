@@ -170,7 +170,7 @@ def rotate(at_once: bool, **values: Any) -> None:
         print_note("`govid keys list` shows when it begins to sign.")
     elif retiring:
         print_note(
-            f"It signs now. {', '.join(retiring)} is still accepted: `govid keys retire KID` ends "
+            f"It signs now. Still accepted: {', '.join(retiring)}. `govid keys retire KID` ends "
             "that."
         )
     else:

@@ -24,8 +24,8 @@ from govid.gateway.settings.environment_kafka import KafkaVariables
 from govid.gateway.settings.fields import (
     HostList,
     NetworkList,
+    OriginList,
     PublicAddress,
-    TextList,
     setting_field,
 )
 
@@ -40,7 +40,7 @@ class ServerVariables(BaseModel):
     data_dir: Path = setting_field(
         Path(".govid"), "GOVID_DATA_DIR", doc="Folder for the state of `govid dev`"
     )
-    public_url: str | None = setting_field(
+    public_url: PublicAddress = setting_field(
         None,
         "GOVID_PUBLIC_URL",
         doc="URL under which clients reach govid; also the issuer of its tokens",
@@ -89,7 +89,7 @@ class ServerVariables(BaseModel):
         ge=0,
         le=600,
     )
-    cors_origins: TextList = setting_field(
+    cors_origins: OriginList = setting_field(
         (),
         "GOVID_CORS_ORIGINS",
         "BACKEND_CORS_ORIGINS",

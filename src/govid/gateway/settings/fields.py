@@ -74,11 +74,18 @@ def _refuse_credentials(value: str | None) -> str | None:
     return value
 
 
+def _refuse_credentials_in_each(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        _refuse_credentials(value)
+    return values
+
+
 PublicAddress = Annotated[str | None, AfterValidator(_refuse_credentials)]
 """A host or a URL that is no secret."""
 KafkaServerList = Annotated[str | None, AfterValidator(_validate_kafka_servers)]
 # Without `NoDecode` the library would accept JSON only.
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 HostList = Annotated[TextList, AfterValidator(_validate_hosts)]
+OriginList = Annotated[TextList, AfterValidator(_refuse_credentials_in_each)]
 NetworkList = Annotated[TextList, AfterValidator(_validate_networks)]
 PracticeList = Annotated[TextList, AfterValidator(_validate_practices)]

@@ -154,6 +154,8 @@ def test_f10_an_unknown_name_that_is_near_to_none_gets_no_advice(name: str) -> N
         "GOVID_HMRC_CONSENT_URL",
         "GOVID_HMRC_REDIRECT_URI",
         "GOVID_SMTP_HOST",
+        "GOVID_PUBLIC_URL",
+        "GOVID_CORS_ORIGINS",
         "DB_HOST",
         "GOVID_KAFKA_BOOTSTRAP_SERVERS",
     ],
