@@ -221,7 +221,8 @@ async def test_verify_names_what_an_asynchronous_standby_has_not_received(stage:
     code, report = await asyncio.to_thread(stage.verify)
     assert len(missing) >= LOST_RECORDS
     assert code == FOUND_PROBLEMS
-    assert {one["problem"] for one in report["findings"]} == {"kafka_ahead"}
+    # A record whose event the standby has may follow one that it has not.
+    assert {one["problem"] for one in report["findings"]} <= {"kafka_ahead", "record_unknown"}
     assert named_places(report["findings"]) == {one.place for one in missing}
     assert {UUID(one["event_id"]) for one in report["findings"]} <= {
         one.event_id for one in missing

@@ -63,7 +63,8 @@ acked AS (
 completed AS (
     DELETE FROM bus.delivery d USING (
         SELECT x.ctid FROM acked a CROSS JOIN LATERAL (
-            SELECT ctid FROM bus.delivery WHERE subscriber = $1 AND pos = a.pos OFFSET 0) x
+            SELECT ctid FROM bus.delivery
+            WHERE subscriber = $1 AND pos = a.pos AND event_id = a.event_id OFFSET 0) x
     ) AS found
     WHERE d.ctid = found.ctid
 ),

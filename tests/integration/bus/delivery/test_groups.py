@@ -48,6 +48,28 @@ class Misbehaving(LedgerHandler):
         await {self._label: self._misbehave}.get(delivery.event.correlation_id, _behave)(tx)
 
 
+class Promoted(LedgerHandler):
+    """Prepares an event on the former primary: the new one has another at its position."""
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__()
+        self._database_url = database_url
+
+    async def prepare(self, delivery: Delivery[Any]) -> None:
+        connection = await asyncpg.connect(self._database_url)
+        try:
+            await connection.execute(REPLACE_LOST_EVENT)
+        finally:
+            await connection.close()
+        await super().prepare(delivery)
+
+
+REPLACE_LOST_EVENT = """
+    UPDATE bus.delivery d SET event_id = k.event_id, key = k.key, bucket = k.bucket
+    FROM kept k WHERE d.event_id <> k.event_id
+"""
+
+
 async def _behave(_tx: Transaction) -> None:
     """Do nothing else."""
 
@@ -99,6 +121,29 @@ async def test_a_group_costs_one_fence_one_receipt_statement_and_one_commit(
     async with statements(replica.database.bus.engine) as sent, replica.run():
         await wait_until(lambda: nothing_pending(replica))
     assert sent == ["BEGIN", "COMMIT", *["INSERT INTO"] * 3, "WITH members"]
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+async def test_an_event_that_a_promoted_standby_lacks_is_not_handled_in_place_of_another(
+    bus_settings: BusSettings, database: Database, *, grouped: bool
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    replica = BusFixture(
+        bus_settings, database, Promoted(bus_settings.database_url), grouped=grouped
+    )
+    await replica.emit(an_account(), "kept")
+    await replica.database.reads.execute(
+        "CREATE TABLE kept AS SELECT event_id, key, bucket FROM bus.delivery"
+    )
+    await replica.database.reads.execute("DELETE FROM bus.delivery")
+    await replica.emit(an_account(), "lost")
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
+    assert await replica.labels() == ["kept"]
+    handled = await replica.database.reads.fetchval(
+        "SELECT array_agg(event_id) = ARRAY(SELECT DISTINCT event_id FROM kept) FROM bus.receipt"
+    )
+    assert handled
 
 
 async def test_a_handler_that_declines_gets_a_transaction_for_each_event(
