@@ -1,11 +1,13 @@
 """Several hosts in GOVID_DATABASE_URL: which of them `check` and `serve` name, and why."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from govid.bus.storage.connection import ConnectionFactory, DatabaseUnreachable
 from govid.gateway.migrations import upgrade
 from tests.backends import forked_commands
 from tests.backends.debian_postgres import DebianServer, debian_server, standby_of
@@ -32,21 +34,29 @@ class ServerPair(NamedTuple):
 
     def check(self, *hosts: str) -> tuple[int | None, list[str]]:
         """Run `govid check` with *hosts*, by default both."""
-        return self._run("check", hosts)
+        return self._run(["check"], hosts)
 
     def serve(self, *hosts: str) -> tuple[int | None, list[str]]:
         """Run `govid serve` with *hosts*, which have to refuse it."""
-        return self._run("serve", hosts)
+        return self._run(["serve"], hosts)
 
-    def _run(self, command: str, hosts: tuple[str, ...]) -> tuple[int | None, list[str]]:
+    def run(self, *command: str) -> tuple[int | None, list[str]]:
+        """Run `govid` with the arguments *command* and both hosts."""
+        return self._run(command, ())
+
+    def url(self, *hosts: str) -> str:
+        """Return the URL of *hosts*, by default both, of which the one that accepts writes."""
         url = self.primary.url().replace(self.places[0], ",".join(hosts or self.places))
+        return f"{url}?target_session_attrs=read-write"
+
+    def _run(self, command: Sequence[str], hosts: tuple[str, ...]) -> tuple[int | None, list[str]]:
         environment: Mapping[str, str] = {
             **BASE,
-            "GOVID_DATABASE_URL": f"{url}?target_session_attrs=read-write",
+            "GOVID_DATABASE_URL": self.url(*hosts),
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "GOVID_PORT": "0",
         }
-        return forked_commands.run(command, folder=self.folder, environment=environment)
+        return forked_commands.run(*command, folder=self.folder, environment=environment)
 
 
 @pytest.fixture
@@ -97,8 +107,41 @@ def test_hosts_are_named_in_every_state_of_a_failover(pair: ServerPair) -> None:
     code, lines = pair.check()
     assert (code, about_hosts(lines)) == (FAULT, [f"fault: {two_primaries}"])
     code, lines = pair.serve()
-    assert (code, about_hosts(lines)) == (REFUSED, [f"  - {two_primaries}"])
+    assert (code, about_hosts(lines)) == (REFUSED, [f"govid: {two_primaries}."])
+    code, lines = pair.run("outbox", "status")
+    assert (code, about_hosts(lines)) == (REFUSED, [f"govid: {two_primaries}."])
 
     pair.primary.stop("fast")
     code, lines = pair.check()
     assert (code, about_hosts(lines)) == (0, [unreachable.format(old)])
+
+
+async def port_of(factory: ConnectionFactory) -> int:
+    """Return the port of the server that *factory* chooses."""
+    connection = await factory.connect()
+    try:
+        return int(await connection.fetchval("SELECT inet_server_port()"))
+    finally:
+        await connection.close()
+
+
+async def test_no_connection_of_a_process_returns_to_a_primary_that_was_replaced(
+    pair: ServerPair,
+) -> None:
+    # One factory for requests and one for handlers, say: the second opens nothing meanwhile.
+    busy, idle = (ConnectionFactory(pair.url()) for _ in range(2))
+    assert [await port_of(one) for one in (busy, idle)] == [pair.primary.port] * 2
+    await asyncio.to_thread(pair.primary.stop)
+    await asyncio.to_thread(pair.standby.promote)
+    assert await port_of(busy) == pair.standby.port
+    await asyncio.to_thread(pair.primary.start)
+    assert await port_of(idle) == pair.standby.port
+    await asyncio.to_thread(pair.standby.stop)
+    old, new = pair.places
+    with pytest.raises(DatabaseUnreachable) as caught:
+        await idle.connect()
+    assert str(caught.value) == (
+        f"no server at {old}, {new} accepts writes ({old}: it is on timeline 1, and a server on "
+        f"timeline 2 has replaced it; restart govid if it was restored; {new}: connection "
+        "refused); promote a standby, or name the primary in the URL"
+    )

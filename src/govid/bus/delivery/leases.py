@@ -132,6 +132,7 @@ class Leases:
 
     async def _hold_session(self) -> None:
         pause = self._settings.lease_seconds / RENEWALS_PER_LEASE
+        generation = self._generation.number
         connection: Any = await self._factory.connect()
         # A new key each time: an earlier session of this replica may still hold the last one, if
         # the server has not noticed that the session is gone.
@@ -139,7 +140,8 @@ class Leases:
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", self._lock_key)
             await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
-            while True:
+            # A server that was replaced may accept renewals, too.
+            while generation == self._generation.number:
                 await self._renew_all(connection)
                 self._outages.note_renewal()
                 await asyncio.sleep(pause)

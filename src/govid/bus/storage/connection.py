@@ -38,6 +38,7 @@ from govid.bus.storage.connection_url import (
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.password_file import PasswordFile
+from govid.bus.storage.server_history import ServerHistory, ServerReplaced
 from govid.bus.storage.tls_failures import describe_tls_failure
 
 __all__ = [
@@ -158,7 +159,7 @@ class ConnectionFactory:
         self._command_timeout = command_timeout
         self._on_result = on_result
         self._password_file = PasswordFile(self.url)
-        self._last_host: tuple[str, int | None] | None = None
+        self._history = ServerHistory.of_url(database_url)
 
     async def connect(self, **driver_options: Any) -> Any:
         """Open a connection (`asyncpg.Connection`, which carries no types).
@@ -212,7 +213,7 @@ class ConnectionFactory:
         described = [
             reason or _describe_failure(one) for reason, one in zip(reasons, failures, strict=True)
         ]
-        if any(isinstance(one, WritesRefused) for one in failures):
+        if any(isinstance(one, WritesRefused | ServerReplaced) for one in failures):
             places = [self.url.location if host is None else format_host(host) for host in hosts]
             each = "; ".join(sorted(map(": ".join, zip(places, described, strict=True))))
             return WritesRefused(
@@ -233,6 +234,7 @@ class ConnectionFactory:
             target_session_attrs="any",
             connect_seconds=self._seconds_per_host(),
         )
+        selected._history = ServerHistory()  # noqa: SLF001 - its own class
         return selected
 
     def _seconds_per_host(self) -> float:
@@ -243,10 +245,11 @@ class ConnectionFactory:
         hosts: list[tuple[str, int | None] | None] = list(self.url.hosts)
         if self.url.shuffles_hosts:
             random.shuffle(hosts)
-        elif self._last_host in hosts:
-            # After a fail-over the first host may be one that drops every packet.
-            hosts.remove(self._last_host)
-            hosts.insert(0, self._last_host)
+        elif (last := self._history.last_host) in hosts:
+            # After a fail-over the first host may be one that drops every packet, or the primary
+            # that was replaced.
+            hosts.remove(last)
+            hosts.insert(0, last)
         return hosts or [None]
 
     async def _connect_to_host(
@@ -266,10 +269,10 @@ class ConnectionFactory:
             try:
                 self._set_socket_options(connection)
                 await self._prepare_session(connection)
+                await self._history.observe(connection, host)
             except BaseException:
                 connection.terminate()
                 raise
-        self._last_host = host
         return connection
 
     def _tls_arguments(self) -> dict[str, Any]:
@@ -350,6 +353,8 @@ def _describe_failure(failure: BaseException | None) -> str:
     """Return the reason of a failed connection, as text."""
     if isinstance(failure, WritesRefused):
         return "it is a standby, or read-only"
+    if isinstance(failure, ServerReplaced):
+        return str(failure)
     if isinstance(failure, asyncpg.PostgresError):
         return f"it refuses the connection, SQLSTATE {failure.sqlstate}"
     if isinstance(failure, SessionRefused):

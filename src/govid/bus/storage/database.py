@@ -55,8 +55,8 @@ class Database:
         self._settings = settings
         self.generation = ConnectionGeneration()
         self.outages = OutageLog()
-        self.history = ServerHistory()
-        """Notices a change of the history that `bus_reads` reads."""
+        self.history = ServerHistory.of_url(settings.database_url)
+        self.history.on_change(self.generation.replace_connections)
         self.requests = self._build_engine(settings.request_pool_size)
         self.bus = PinnedConnectionPool(
             self._build_engine(settings.bus_pool_size, ALONG_INDEXES),
@@ -81,7 +81,7 @@ class Database:
         """Open the pools of single statements; the others connect when they are first used."""
         self._reads = await self._build_statement_pool(self._settings.read_pool_size)
         self._bus_reads = await self._build_statement_pool(
-            self._settings.bus_read_pool_size, ALONG_INDEXES, self.history
+            self._settings.bus_read_pool_size, ALONG_INDEXES
         )
         return self
 
@@ -108,13 +108,10 @@ class Database:
         await self.close_pools()
 
     async def _build_statement_pool(
-        self,
-        size: int,
-        planner: Mapping[str, str] = {},
-        history: ServerHistory | None = None,
+        self, size: int, planner: Mapping[str, str] = {}
     ) -> StatementPool:
         factory = self._build_factory(STATEMENT_TIMEOUT_MS / 1000, planner)
-        return await StatementPool.create(factory, self.generation, size, history)
+        return await StatementPool.create(factory, self.generation, size)
 
     def _build_engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
         # The timeout for an unresponsive server; a responsive one cancels statements earlier.

@@ -22,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from govid.bus.storage.connection import ConnectionFactory
 from govid.bus.storage.errors import DatabaseFault, classify_database_error, find_sqlstate
-from govid.bus.storage.server_history import ServerHistory
 
 log = logging.getLogger(__name__)
 
@@ -47,19 +46,20 @@ class ConnectionGeneration:
         self._listeners.append(listener)
 
     def end(self) -> None:
-        """Make all existing connections outdated, because one of them accepts no writes."""
-        if self.replace_connections():
+        """Make all existing connections outdated, because one of them accepts no writes.
+
+        At most once a second.
+        """
+        if self._clock() - self._ended_at >= MIN_GENERATION_SECONDS:
+            self.replace_connections()
             log.warning("database.read_only", extra={"generation": self.number})
 
-    def replace_connections(self) -> bool:
-        """Make all existing connections outdated, at most once a second; return whether it did."""
-        if self._clock() - self._ended_at < MIN_GENERATION_SECONDS:
-            return False
+    def replace_connections(self) -> None:
+        """Make all existing connections outdated: another server may have replaced theirs."""
         self._ended_at = self._clock()
         self.number += 1
         for listener in self._listeners:
             listener()
-        return True
 
     def end_if_read_only(self, error: BaseException) -> None:
         """End the generation if *error* shows that the server accepts no writes."""
@@ -142,27 +142,12 @@ class StatementPool:
 
     @classmethod
     async def create(
-        cls,
-        factory: ConnectionFactory,
-        generation: ConnectionGeneration,
-        size: int,
-        history: ServerHistory | None = None,
+        cls, factory: ConnectionFactory, generation: ConnectionGeneration, size: int
     ) -> Self:
-        """Open a pool of at most *size* connections of *factory*; one is opened at once.
-
-        *history* observes each of them before it is lent.
-        """
+        """Open a pool of at most *size* connections of *factory*; one is opened at once."""
 
         async def connect(*_: Any, **options: Any) -> Any:
-            connection = await factory.connect(**options)
-            try:
-                if history is not None and await history.observe(connection):
-                    # Older connections may lead to the server that this one has replaced.
-                    generation.replace_connections()
-            except BaseException:
-                connection.terminate()
-                raise
-            return connection
+            return await factory.connect(**options)
 
         pool = await asyncpg.create_pool(
             # With a minimum the driver would log each attempt to reach it during an outage.

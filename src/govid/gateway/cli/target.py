@@ -23,6 +23,7 @@ from govid.bus.storage.connection import (
 )
 from govid.bus.storage.connection_failures import REFUSALS, describe_login_refusal
 from govid.bus.storage.errors import DRIVER_ERRORS, driver_error, is_sqlalchemy_error
+from govid.gateway.checks.database_hosts import inspect_hosts, primary_problems
 from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
 from govid.gateway.dev.state import RunningServer, StateFolder
 from govid.gateway.schema_version import head_revision, read_version
@@ -187,6 +188,7 @@ async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
 
     Raises:
         BackendUnreachable: no database is configured, or it does not answer.
+        CommandRefused: two hosts of the URL accept writes, so each command would find only a part.
         InvalidUsage: the database URL cannot be used.
     """
     if not installation.database_url:
@@ -219,6 +221,8 @@ async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
             f"Is it running, and {_name_settings(installation)} right? `govid check` shows more.",
         ) from error
     try:
+        for problem in primary_problems(await inspect_hosts(installation.database_url)):
+            raise CommandRefused(f"{problem}.", "`govid check` shows the state of each host.")
         yield connection
     finally:
         await connection.close()
