@@ -399,7 +399,7 @@ POOLED = (
 ENCODED = "the database is encoded in {}; govid needs one that was created with ENCODING 'UTF8'"
 SUPERUSER = (
     "the database role postgres is a superuser: it may read and change everything, stored events "
-    "included; give govid a role of its own"
+    "included; create roles with `govid migrate --database-roles` (docs/operations.md)"
 )
 OWNS = (
     "the database role keeper owns the tables, so it may remove the triggers that protect events; "

@@ -86,6 +86,8 @@ class PasswordFile:
         """Return what is wrong with the file if the server has refused the login."""
         if fault := self.find_fault():
             return fault
+        if self._can_be_read and not os.access(self._path, os.R_OK):
+            return f"the password file of {self._name} cannot be read"
         if self._can_be_read and self.find_password(host, port) is None:
             return (
                 f"no line of the password file of {self._name} is for this host, port, database "

@@ -11,8 +11,8 @@ from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.settings import Settings
 
 SUPERUSER = (
-    "is a superuser: it may read and change everything, stored events included; give govid a role "
-    "of its own"
+    "is a superuser: it may read and change everything, stored events included; create roles "
+    "with `govid migrate --database-roles` (docs/operations.md)"
 )
 OWNER = (
     "owns the tables, so it may remove the triggers that protect events; let `govid migrate` run "

@@ -1,5 +1,6 @@
 """A password file is read as libpq reads it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,14 @@ def test_a_user_without_a_home_has_no_file(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HOME", "/dev/null/nowhere")
     found = PasswordFile(parse_url("postgresql://a@db/x"))
     assert (found.find_password("db", None), found.explain_refusal("db", None)) == (None, None)
+
+
+def test_a_file_that_govid_may_not_read_is_the_reason(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = PasswordFile(parse_url(f"postgresql://a@db/x?passfile={file}"))
+    file.write_text("*:*:*:*:secret")
+    assert found.explain_refusal("db", None) is None
+    # The superuser, who may run the tests, can read everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert found.explain_refusal("db", None) == "the password file of passfile cannot be read"

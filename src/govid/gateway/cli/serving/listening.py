@@ -3,6 +3,7 @@
 It does not import the server, which is slow: a command listens before it imports anything else.
 """
 
+import errno
 import ipaddress
 import os
 import signal
@@ -54,9 +55,11 @@ def open_listener(host: str, port: int, *, setting: str = "GOVID_PORT") -> socke
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
+        remedy = f"Stop the program that uses it, or choose another: {setting}={port + 1}."
+        if error.errno == errno.EADDRNOTAVAIL:
+            remedy = f"Set {setting.replace('PORT', 'HOST')} to an address of this machine."
         raise CommandError(
-            f"port {port} of {host} cannot be used ({error.strerror}).",
-            f"Stop the program that uses it, or choose another: {setting}={port + 1}.",
+            f"port {port} of {host} cannot be used ({error.strerror}).", remedy
         ) from error
     listener.set_inheritable(True)
     return listener
