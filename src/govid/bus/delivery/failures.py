@@ -108,7 +108,7 @@ class FailureRecorder:
         description = (failure.reason, failure.fingerprint, failure.error_class)
         if wait is None and not ordered:
             await self._database.bus_reads.execute(
-                QUERIES["dead_letter"], *fence, pos, *description, attempts + spent
+                QUERIES["dead_letter"], *fence, pos, *description, attempts + spent, event_id
             )
         else:
             await self._database.bus_reads.execute(

@@ -63,7 +63,7 @@ WITH fence AS (
 ),
 completed AS (
     DELETE FROM bus.delivery d USING fence
-    WHERE d.subscriber = $1 AND d.pos = $5
+    WHERE d.subscriber = $1 AND d.pos = $5 AND d.event_id = $10
     RETURNING d.subscriber, d.pos, d.bucket, d.event_id, d.key
 ),
 history AS (
