@@ -231,8 +231,12 @@ def write_server_certificate(server: DebianServer, issued: IssuedCertificate) ->
 
 
 @contextmanager
-def pgbouncer(server: DebianServer, mode: str) -> Iterator[str]:
-    """Yield the URL of a PgBouncer in pool mode *mode* before *server*, with default settings."""
+def pgbouncer(server: DebianServer, mode: str, *, settings: str = "") -> Iterator[str]:
+    """Yield the URL of a PgBouncer in pool mode *mode* before *server*.
+
+    *settings* are lines for its configuration, in addition to default settings. The user of the URL
+    may log in to its console, which is the database `pgbouncer`.
+    """
     require("pgbouncer")
     port = free_port()
     with a_folder() as folder:
@@ -243,6 +247,7 @@ def pgbouncer(server: DebianServer, mode: str) -> Iterator[str]:
             "[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = scram-sha-256\nauth_file = {folder / 'users'}\npool_mode = {mode}\n"
+            f"admin_users = {ADMINISTRATOR}\n{settings}\n"
         )
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
