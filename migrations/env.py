@@ -19,7 +19,11 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, pool, text
 
-from govid.bus.storage.connection import ConnectionFactory, session_settings
+from govid.bus.storage.connection import (
+    TRUSTED_SEARCH_PATH,
+    ConnectionFactory,
+    session_settings,
+)
 from govid.bus.storage.database import create_engine
 from govid.gateway.database_roles import find_roles
 from govid.gateway.migrations import ADVISORY_LOCK, LOCK_MS
@@ -63,7 +67,9 @@ def migrate(connection: Connection) -> None:
 
 async def find_owner(url: str) -> str | None:
     """Return the role that has to own what migrations create, None for the role of *url*."""
-    connection = await ConnectionFactory(url, application="govid migrate").connect()
+    connection = await ConnectionFactory(
+        url, application="govid migrate", settings=TRUSTED_SEARCH_PATH
+    ).connect()
     try:
         roles = await find_roles(connection)
     finally:
@@ -79,6 +85,7 @@ async def online() -> None:
         lock_ms=LOCK_MS,
         idle_in_transaction_ms=STATEMENT_MS,
     )
+    settings |= TRUSTED_SEARCH_PATH
     url = context.config.attributes["database_url"]
     if (owner := await find_owner(url)) is not None:
         settings["role"] = owner
@@ -101,6 +108,7 @@ def offline() -> None:
         on_version_apply=(store_compatibility, restore_timeouts),
     )
     with context.begin_transaction():
+        context.execute(f"SET search_path = {TRUSTED_SEARCH_PATH['search_path']}")
         context.run_migrations()
 
 

@@ -63,6 +63,7 @@ class NginxProxy(Server):
     def __init__(self, folder: Path, upstreams: Sequence[str]) -> None:
         """Pass requests to the two URLs *upstreams*. *folder* gets the logs and certificates."""
         folder.mkdir()
+        self.folder = folder
         self.port, self.plain_port = free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         ready = free_port()
@@ -74,6 +75,7 @@ class NginxProxy(Server):
             "listen [::]:80 ": f"listen 127.0.0.2:{self.plain_port} ",
             "listen 443 ": f"listen 127.0.0.1:{self.port} ",
             "listen [::]:443 ": f"listen 127.0.0.2:{self.port} ",
+            "/var/log/nginx/": f"{folder}/",
             "/etc/govid/tls/id.example.crt": str(files.certificate),
             "/etc/govid/tls/id.example.key": str(files.key),
             "server 127.0.0.1:8000 ": f"server {urlsplit(upstreams[0]).netloc} ",

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from govid.bus.storage.connection import TRUSTED_SEARCH_PATH
 from govid.bus.storage.sql import load_statements
 
 DEFAULT_PREFIX = "govid_"
@@ -192,4 +193,5 @@ def build_script(roles: DatabaseRoles) -> str:
         for query in roles.build_setup_queries()
     )
     grants = (f"{one};" for one in roles.build_grants())
-    return "\n\n".join(["-- Database roles", *setup, "BEGIN;", *grants, "COMMIT;"])
+    path = f"SET search_path = {TRUSTED_SEARCH_PATH['search_path']};"
+    return "\n\n".join(["-- Database roles", path, *setup, "BEGIN;", *grants, "COMMIT;"])

@@ -129,6 +129,14 @@ def session_settings(
     }
 
 
+TRUSTED_SEARCH_PATH = {"search_path": "pg_catalog, pg_temp"}
+"""Settings of sessions that may be those of a superuser or of the owner.
+
+A role that may create functions in schema `public` could otherwise write one that PostgreSQL takes
+for a function of its own.
+"""
+
+
 class ConnectionFactory:
     """Opens connections to the database of one URL, all with the same session settings."""
 
@@ -285,6 +293,13 @@ class ConnectionFactory:
             context.load_cert_chain(
                 tls["sslcert"], tls.get("sslkey"), lambda: tls.get("sslpassword", "")
             )
+        if "sslcrl" in tls:
+            context.load_verify_locations(tls["sslcrl"])
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        if version := tls.get("ssl_min_protocol_version"):
+            context.minimum_version = _TLS_VERSIONS[version]
+        if version := tls.get("ssl_max_protocol_version"):
+            context.maximum_version = _TLS_VERSIONS[version]
         return {"ssl": context}
 
     def _set_socket_options(self, connection: Any) -> None:
@@ -338,6 +353,12 @@ IS_READ_ONLY = (
 """Whether the server is a standby, or is set to accept no writes."""
 
 
+_TLS_VERSIONS = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
 _REASONS: Sequence[tuple[type[BaseException], str]] = (
     (TimeoutError, "no answer in time"),
     (ConnectionRefusedError, "connection refused"),

@@ -5,12 +5,12 @@ from typing import Any
 import asyncpg
 
 from govid.bus.storage.connection import (
-    ConnectionFactory,
     DatabaseUnreachable,
     InvalidConnectionUrl,
     SessionRefused,
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
+from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.settings import Settings
 from govid.identity import configured_keys, count_open_reviews, find_key_problems
 
@@ -34,7 +34,7 @@ async def account_warnings(settings: Settings) -> list[str]:
     if not settings.bus.database_url:
         return []
     try:
-        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        factory = build_check_factory(settings.bus.database_url)
         connection = await factory.connect()
     except _UNREACHABLE:
         return []

@@ -18,6 +18,7 @@ from govid.bus.storage.connection import (
 from govid.bus.storage.connection_failures import describe_connection_error
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.server_history import WalPosition, fetch_position
+from govid.gateway.checks.connections import build_check_factory
 
 _INSTANCE = f"SELECT ({IS_READ_ONLY}) AS is_read_only, pg_postmaster_start_time() AS started_at"
 
@@ -46,7 +47,7 @@ class HostState(NamedTuple):
 async def inspect_hosts(database_url: str) -> Sequence[HostState]:
     """Return the state of each host of *database_url*; nothing if it has fewer than two."""
     try:
-        factory = ConnectionFactory(database_url, application="govid check")
+        factory = build_check_factory(database_url)
     except InvalidConnectionUrl:
         return ()
     hosts = factory.url.hosts

@@ -17,8 +17,11 @@ from govid.bus.kafka.permissions import find_missing_permissions
 from govid.bus.kafka.topic_reader import TopicReader, open_reader
 from govid.bus.kafka.topics import ordered_topics, required_topics
 from govid.bus.operations.kafka_acceptance import QUERIES, TopicState, compare_topics
-from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.connection import (
+    InvalidConnectionUrl,
+)
 from govid.bus.storage.errors import DRIVER_ERRORS, error_class_name
+from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.settings import Settings
 
 UNCLEAN_ELECTION = "unclean.leader.election.enable"
@@ -82,7 +85,7 @@ async def _compare_with_database(
     if not settings.bus.database_url:
         return KafkaFindings()
     try:
-        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        factory = build_check_factory(settings.bus.database_url)
         connection = await factory.connect()
     except (*DRIVER_ERRORS, InvalidConnectionUrl):
         return KafkaFindings()

@@ -9,11 +9,14 @@ import asyncpg
 
 from govid.bus.events import Topic
 from govid.bus.settings import KafkaSecurity
-from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.connection import (
+    InvalidConnectionUrl,
+)
 from govid.bus.storage.connection_failures import describe_connection_error
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.schema_check import describe_schema, schema_differences
 from govid.gateway.checks.accounts import account_problems
+from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.checks.database import (
     database_problems,
     database_warnings,
@@ -52,7 +55,7 @@ async def backend_problems(settings: Settings) -> list[str]:
     if not settings.bus.database_url:
         return []
     try:
-        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        factory = build_check_factory(settings.bus.database_url)
         if (mode := await detect_pool_mode(factory)) is not None:
             return [SHARED_SESSIONS.format(mode)]
         connection = await factory.connect()
@@ -85,7 +88,7 @@ async def backend_warnings(settings: Settings) -> list[str]:
     if not settings.bus.database_url:
         return []
     try:
-        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        factory = build_check_factory(settings.bus.database_url)
         connection = await factory.connect()
         try:
             topics = [settings.bus.wire_name(topic) for topic in Topic]

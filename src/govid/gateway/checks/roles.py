@@ -6,8 +6,11 @@ A membership counts even where the role does not inherit it, because `SET ROLE` 
 from collections.abc import Mapping
 from typing import Any
 
-from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.connection import (
+    InvalidConnectionUrl,
+)
 from govid.bus.storage.errors import DRIVER_ERRORS
+from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.settings import Settings
 
 SUPERUSER = (
@@ -69,7 +72,7 @@ async def role_warnings(settings: Settings) -> list[str]:
     if not settings.bus.database_url:
         return []
     try:
-        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        factory = build_check_factory(settings.bus.database_url)
         connection = await factory.connect()
     except (InvalidConnectionUrl, *DRIVER_ERRORS):
         return []  # `backend_problems` reports the reason.

@@ -17,6 +17,7 @@ import asyncpg
 
 from govid.bus.shared.privacy import RedactedStruct
 from govid.bus.storage.connection import (
+    TRUSTED_SEARCH_PATH,
     ConnectionFactory,
     DatabaseUnreachable,
     InvalidConnectionUrl,
@@ -201,6 +202,7 @@ async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
             application="govid command",
             # An operator's statement may read a day of events. It ends when its client ends.
             settings={
+                **TRUSTED_SEARCH_PATH,
                 "statement_timeout": "10min",
                 "client_connection_check_interval": "2s",
                 "idle_in_transaction_session_timeout": "1min",
