@@ -23,6 +23,22 @@ ATTACK = """
     END $$
 """
 
+PLANTED = [
+    f"""
+    CREATE FUNCTION public.{signature} LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE 'ALTER ROLE {FORMER} SUPERUSER';
+        RETURN pg_catalog.{result};
+    END $$
+    """
+    for signature, result in (
+        ("to_jsonb(public.govid_version) RETURNS jsonb", "to_jsonb($1)"),
+        ("format(text, name) RETURNS text", "format($1, $2)"),
+        ("format(text, text) RETURNS text", "format($1, $2)"),
+    )
+]
+"""Functions whose parameters fit better than those of PostgreSQL's own."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianServer]:
@@ -78,6 +94,34 @@ async def test_i5_the_owner_of_the_database_takes_nothing_from_the_owner_of_the_
         "SELECT DISTINCT tgenabled FROM pg_trigger WHERE tgrelid = 'bus.event'::regclass",
     )
     assert [row[0] for row in rows] == [b"O"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("migrate", "status"),
+        ("migrate", "--database-roles", "--dry-run"),
+        ("migrate", "--database-roles"),
+        ("outbox", "status"),
+        ("check",),
+    ],
+    ids=" ".join,
+)
+async def test_i5_an_administrator_executes_no_function_of_the_owner_of_the_database(
+    server: DebianServer, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    await server.execute(f"CREATE DATABASE planted OWNER {FORMER} TEMPLATE {DATABASE}")
+    try:
+        for function in PLANTED:
+            await fetch(server.url("planted", FORMER), function)
+        await asyncio.to_thread(govid, tmp_path, server.url("planted"), *command)
+        [role] = await fetch(
+            server.url(),
+            f"SELECT rolsuper FROM pg_roles WHERE rolname = '{FORMER}'",  # noqa: S608
+        )
+        assert role["rolsuper"] is False
+    finally:
+        await server.execute(f"ALTER ROLE {FORMER} NOSUPERUSER", "DROP DATABASE planted")
 
 
 @pytest.mark.parametrize(
