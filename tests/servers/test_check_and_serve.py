@@ -641,12 +641,6 @@ ROWS = [
         FAULT,
         IN_TOKENS.format("a fragment"),
     ),
-    row(
-        "d10 user",
-        settings(GOVID_PUBLIC_URL="https://anna@id.example.com"),
-        FAULT,
-        IN_TOKENS.format("a user"),
-    ),
     *(
         row(
             f"a10 {topic} is gone",

@@ -222,8 +222,12 @@ class ConnectionFactory:
             reason or _describe_failure(one) for reason, one in zip(reasons, failures, strict=True)
         ]
         if any(isinstance(one, WritesRefused | ServerReplaced) for one in failures):
-            places = [self.url.location if host is None else format_host(host) for host in hosts]
-            each = "; ".join(sorted(map(": ".join, zip(places, described, strict=True))))
+            # In the order of the URL, so that one state is always the same sentence.
+            by_host = dict(zip(hosts, described, strict=True))
+            each = "; ".join(
+                f"{self.url.location if host is None else format_host(host)}: {by_host[host]}"
+                for host in self.url.hosts or hosts
+            )
             return WritesRefused(
                 f"no server at {self.url.location} accepts writes ({each}); {WRITES_REMEDY}"
             )
