@@ -1,6 +1,6 @@
 """`make bench`: measures what govid promises; JSON on stdout, a table on stderr.
 
-    python -m bench                     everything, as published: about ten minutes
+    python -m bench                     everything, as published: about twenty minutes
     python -m bench --only kafka        one part: resources, profile, profile-tls, registration,
                                         logins, timing, emit, handlers, kafka, kafka-tls, idle,
                                         paced, isolation, departments, exports, sizes

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,12 @@ class SecuredBroker:
         jwks_url: str = "",
         proxy: int | None = None,
         plaintext_proxy: int | None = None,
+        java_options: Sequence[str] = (),
     ) -> None:
         """Make certificates in *folder* and describe the broker; without *open_to_all* by ACLs.
 
         *proxy* is the port of a proxy that the caller puts before `address`, and *plaintext_proxy*
-        that of one before `broker.behind`.
+        that of one before `broker.behind`. *java_options* replace those of other brokers.
         """
         self.certificates = CertificateFolder(folder)
         self.client = self.certificates.issue(USER)
@@ -102,7 +103,7 @@ class SecuredBroker:
                 "SSL": (mutual, mutual),
             },
             properties=properties,
-            java_options=[f"-D{ALLOWED_URLS}={jwks_url}"] if jwks_url else [],
+            java_options=[*java_options, *([f"-D{ALLOWED_URLS}={jwks_url}"] if jwks_url else [])],
         )
         self.admin_address = self.broker.address
 
