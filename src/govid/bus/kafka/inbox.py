@@ -171,7 +171,7 @@ class InboxConsumer:
                 # A new reader for each consumer: positions of the previous one are invalid.
                 reader = self._build_reader(consumer)
                 consumer.subscribe(list(self._topics_by_wire_name), listener=reader)
-                await start_client(consumer)
+                await self._start(consumer)
                 self._reader = reader
                 while self._clients.has_current_credentials(consumer):
                     await self._consume(reader)
@@ -187,6 +187,23 @@ class InboxConsumer:
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
                 await asyncio.shield(stop_client(consumer))
+
+    async def _start(self, consumer: AIOKafkaConsumer) -> None:
+        """Start *consumer*, which waits for the answer of its group.
+
+        Raises:
+            KafkaError: Kafka is unavailable, or the password was replaced meanwhile. With the
+                former one the consumer would try to reach its group for ever.
+        """
+        starting = asyncio.create_task(start_client(consumer))
+        try:
+            while not (await asyncio.wait([starting], timeout=PAUSE_SECONDS))[0]:
+                if not self._clients.has_current_credentials(consumer):
+                    raise KafkaError("the password was replaced during the start")
+            await starting
+        finally:
+            starting.cancel()
+            await asyncio.wait([starting])
 
     def _build_reader(self, consumer: AIOKafkaConsumer) -> PartitionReader:
         connections = self._database.bus_reads
