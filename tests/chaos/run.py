@@ -145,7 +145,7 @@ async def _play(
         await evidence.until_topics_exist(shared_backends.broker.address, topics)
         await evidence.until_positions_are_known(
             shared_backends.broker.address,
-            f"{settings.kafka_client_id}.inbox",
+            settings.inbox_group,
             cast.external_publisher.topic,
         )
         laps.end("prepared")

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from govid.bus import BusSettings, SystemClock
 from govid.bus.delivery.wakeup import WakeupNotifier
 from govid.bus.events import Topic
-from govid.bus.kafka.permissions import inbox_group, required_topic_operations
+from govid.bus.kafka.permissions import required_topic_operations
 from govid.bus.runtime import Bus
 from govid.bus.settings import KafkaSecurity
 from tests.backends.kafka_secured import SecuredBroker, acl_entry
@@ -127,7 +127,7 @@ def grant_least_acls(secured: SecuredBroker, settings: BusSettings) -> None:
             for topic, operations in required_topic_operations(settings).items()
             for operation in operations
         ),
-        acl_entry(ResourceType.GROUP, inbox_group(settings), "READ"),
+        acl_entry(ResourceType.GROUP, settings.inbox_group, "READ"),
     )
 
 

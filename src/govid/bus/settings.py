@@ -106,6 +106,11 @@ class BusSettings(RedactedStruct, frozen=True, kw_only=True):
         """For how many days events, receipts and inbox rows are retained."""
         return max(self.retention_days, self.kafka_retention_days)
 
+    @property
+    def inbox_group(self) -> str:
+        """The consumer group of the inbox, which all replicas share."""
+        return f"{self.kafka_client_id}.inbox"
+
     def wire_name(self, topic: Topic) -> str:
         """Return the name of *topic* in Kafka."""
         return self.kafka_prefix + self.topic_names.get(topic, topic.value)

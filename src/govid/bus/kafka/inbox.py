@@ -219,11 +219,11 @@ class InboxConsumer:
         )
 
     def _build_consumer(self) -> AIOKafkaConsumer:
-        """Return a member of the consumer group `<client id>.inbox`, which all replicas share."""
+        """Return a member of the group that all replicas share."""
         limit_aiokafka_decompression()
         return self._clients.create_consumer(
             client_id=f"{self._settings.kafka_client_id}-inbox",
-            group_id=f"{self._settings.kafka_client_id}.inbox",
+            group_id=self._settings.inbox_group,
             enable_auto_commit=False,
             # The reader chooses each start position and detects records that Kafka removed.
             auto_offset_reset="none",

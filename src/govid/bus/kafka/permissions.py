@@ -82,11 +82,6 @@ def required_topic_operations(settings: BusSettings) -> Mapping[str, Sequence[Ac
     return needed
 
 
-def inbox_group(settings: BusSettings) -> str:
-    """Return the name of the consumer group of the inbox, which all replicas share."""
-    return f"{settings.kafka_client_id}.inbox"
-
-
 async def find_missing_permissions(
     settings: BusSettings, clients: KafkaClientFactory
 ) -> list[MissingPermission]:
@@ -103,9 +98,8 @@ async def find_missing_permissions(
         try:
             needed = required_topic_operations(settings)
             found = await _find_missing_for_topics(connection, needed)
-            group = inbox_group(settings)
-            if not await _may_read_group(connection, group):
-                found.append(MissingPermission("group", group, AclOperation.READ))
+            if not await _may_read_group(connection, settings.inbox_group):
+                found.append(MissingPermission("group", settings.inbox_group, AclOperation.READ))
         finally:
             await close_connection(connection)
     return found

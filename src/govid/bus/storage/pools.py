@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 READ_ONLY = "25006"
 MIN_GENERATION_SECONDS = 1.0
-"""The minimum time between two generations: a read-only server is reconnected once a second."""
+"""A read-only server is reconnected once in this time."""
 
 
 class ConnectionGeneration:
