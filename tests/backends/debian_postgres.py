@@ -152,21 +152,28 @@ def debian_server(
 
 
 @contextmanager
+def successor_of(server: DebianServer) -> Iterator[DebianServer]:
+    """Yield a server that has no data yet, with the password and settings of *server*."""
+    with a_folder() as folder:
+        successor = DebianServer(folder, server.password, server.settings)
+        try:
+            yield successor
+        finally:
+            successor.stop()
+
+
+@contextmanager
 def standby_of(primary: DebianServer) -> Iterator[DebianServer]:
     """Yield a streaming standby of *primary*, which has caught up with it."""
-    with a_folder() as folder:
-        standby = DebianServer(folder, primary.password, primary.settings)
+    with successor_of(primary) as standby:
         standby.run(
             "pg_basebackup",
             *("-D", standby.data, "-R", "-X", "stream", "-c", "fast", "--no-sync"),
             *("-h", "127.0.0.1", "-p", primary.port, "-U", ADMINISTRATOR),
         )
         standby.start()
-        try:
-            asyncio.run(_caught_up(primary, standby))
-            yield standby
-        finally:
-            standby.stop()
+        asyncio.run(_caught_up(primary, standby))
+        yield standby
 
 
 async def _caught_up(primary: DebianServer, standby: DebianServer) -> None:

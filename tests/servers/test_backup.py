@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from govid.bus.events import Topic
 from govid.gateway.migrations import upgrade
 from govid.gateway.settings import load_from_environment
-from tests.backends.debian_postgres import DebianServer, a_folder, debian_server
+from tests.backends.debian_postgres import DebianServer, debian_server, successor_of
 from tests.backends.forked_commands import run
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.http.client import Client
@@ -147,10 +147,8 @@ def former() -> Iterator[DebianServer]:
 @pytest.fixture
 def restored(former: DebianServer) -> Iterator[DebianServer]:
     """Return a server that has no data yet."""
-    with a_folder() as folder:
-        server = DebianServer(folder, former.password, former.settings)
+    with successor_of(former) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

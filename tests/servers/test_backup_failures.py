@@ -12,7 +12,13 @@ import httpx
 import pytest
 
 from govid.gateway.migrations import upgrade
-from tests.backends.debian_postgres import SYSTEM_USER, DebianServer, a_folder, debian_server
+from tests.backends.debian_postgres import (
+    SYSTEM_USER,
+    DebianServer,
+    a_folder,
+    debian_server,
+    successor_of,
+)
 from tests.http.client import Client
 from tests.http.serving import demonstration, serving
 from tests.servers.documented_backup import (
@@ -43,10 +49,8 @@ def backups() -> Iterator[BackupFolder]:
 @pytest.fixture
 def successor(server: DebianServer) -> Iterator[DebianServer]:
     """Return a server without a data folder, for what is restored of `server`."""
-    with a_folder() as folder:
-        restored = DebianServer(folder, server.password, server.settings)
+    with successor_of(server) as restored:
         yield restored
-        restored.stop()
 
 
 def refused(act: Callable[[], object]) -> str:
