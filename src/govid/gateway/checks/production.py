@@ -3,7 +3,7 @@
 `govid serve` and `govid check` print the same list; `govid dev` starts in spite of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import asyncpg
 
@@ -24,7 +24,7 @@ from govid.gateway.checks.database import (
     foreign_topic_warnings,
     retention_warnings,
 )
-from govid.gateway.checks.database_hosts import host_warnings, inspect_hosts, primary_problems
+from govid.gateway.checks.database_hosts import HostState, host_warnings, primary_problems
 from govid.gateway.checks.settings import transport_warnings, unsafe_settings
 from govid.gateway.dev.state import StateFolder
 from govid.gateway.http import hosts
@@ -50,8 +50,8 @@ def blocking_problems(settings: Settings) -> list[str]:
     ]
 
 
-async def backend_problems(settings: Settings) -> list[str]:
-    """Return the problems of the database that block a start."""
+async def backend_problems(settings: Settings, hosts: Collection[HostState] = ()) -> list[str]:
+    """Return the problems of the database, and of its *hosts*, that block a start."""
     if not settings.bus.database_url:
         return []
     try:
@@ -67,7 +67,7 @@ async def backend_problems(settings: Settings) -> list[str]:
         problems = await _server_problems(connection, settings)
     finally:
         await connection.close()
-    return [*primary_problems(await inspect_hosts(settings.bus.database_url)), *problems]
+    return [*primary_problems(hosts), *problems]
 
 
 async def _server_problems(connection: asyncpg.Connection, settings: Settings) -> list[str]:
@@ -83,8 +83,8 @@ async def _server_problems(connection: asyncpg.Connection, settings: Settings) -
     ]
 
 
-async def backend_warnings(settings: Settings) -> list[str]:
-    """Return warnings about the database; none if it is unavailable."""
+async def backend_warnings(settings: Settings, hosts: Collection[HostState]) -> list[str]:
+    """Return warnings about the database and its *hosts*; none if it is unavailable."""
     if not settings.bus.database_url:
         return []
     try:
@@ -96,7 +96,7 @@ async def backend_warnings(settings: Settings) -> list[str]:
                 *await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database),
                 *await foreign_topic_warnings(connection, topics),
                 *await retention_warnings(connection, settings.bus.row_retention_days),
-                *host_warnings(await inspect_hosts(settings.bus.database_url)),
+                *host_warnings(hosts),
             ]
         finally:
             await connection.close()

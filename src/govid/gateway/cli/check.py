@@ -11,6 +11,7 @@ import msgspec
 import rich_click
 
 from govid.gateway.checks.accounts import account_warnings
+from govid.gateway.checks.database_hosts import inspect_hosts
 from govid.gateway.checks.kafka import check_kafka
 from govid.gateway.checks.production import (
     backend_problems,
@@ -44,11 +45,12 @@ class CheckFindings(msgspec.Struct, frozen=True, kw_only=True):
 async def collect_findings(settings: Settings) -> CheckFindings:
     """Check *settings*, the database and Kafka."""
     in_kafka = await check_kafka(settings)
+    hosts = await inspect_hosts(settings.bus.database_url)
     return CheckFindings(
-        faults=[*blocking_problems(settings), *await backend_problems(settings)],
+        faults=[*blocking_problems(settings), *await backend_problems(settings, hosts)],
         warnings=[
             *warnings(settings),
-            *await backend_warnings(settings),
+            *await backend_warnings(settings, hosts),
             *in_kafka.warnings,
             *await role_warnings(settings),
             *await account_warnings(settings),
