@@ -76,12 +76,15 @@ async def wait_until_refused(server: Govid) -> None:
     await wait_until(is_refused)
 
 
-async def wait_until_draining(server: Govid) -> httpx.Response:
-    """Wait until *server* reports that it is not ready; return that answer."""
+async def wait_until_draining(url: str) -> httpx.Response:
+    """Wait until the server of *url* reports that it is not ready; return that answer.
+
+    Each worker begins its drain by itself: without a port of its own, the first one answers.
+    """
     answers: list[httpx.Response] = []
 
     async def is_unready() -> bool:
-        answers.append(await fetch(f"{server.url}/health/ready"))
+        answers.append(await fetch(f"{url}/health/ready"))
         return answers[-1].status_code != httpx.codes.OK
 
     await wait_until(is_unready)

@@ -42,21 +42,24 @@ async def begin_login(server: Govid) -> tuple[asyncio.StreamReader, asyncio.Stre
 async def test_readiness_says_no_first_while_other_requests_are_answered(
     start: StartServer, workers: int
 ) -> None:
-    management = free_port()
-    server = start(workers, GOVID_DRAIN_SECONDS="4", GOVID_MANAGEMENT_PORT=str(management))
+    port = free_port()
+    server = start(workers, GOVID_DRAIN_SECONDS="4", GOVID_MANAGEMENT_PORT=str(port))
+    management = [f"http://127.0.0.1:{port + number}" for number in range(workers)]
     # The other worker may not have started yet.
-    await wait_until_ready(*(f"http://127.0.0.1:{management + n}" for n in range(workers)))
+    await wait_until_ready(*management)
     before = await fetch(f"{server.url}/api/auth/profile")
     server.signal(signal.SIGTERM)
-    refusal = await wait_until_draining(server)
+    refusal = await wait_until_draining(server.url)
     draining_at = time.monotonic()
-    managed = await fetch(f"http://127.0.0.1:{management}/health/ready")
+    managed = [await wait_until_draining(url) for url in management]
     during = [await fetch(f"{server.url}{path}") for path in ("/health", "/api/auth/profile")]
     await wait_until_refused(server)
     drained_seconds = time.monotonic() - draining_at
 
     assert (refusal.status_code, refusal.json()["dependencies"]["server"]) == (503, "draining")
-    assert (managed.status_code, managed.json()["status"]) == (503, "degraded")
+    assert [(one.status_code, one.json()["status"]) for one in managed] == [
+        (503, "degraded")
+    ] * workers
     assert [one.status_code for one in during] == [200, 401]
     assert "server" not in during[0].json()["dependencies"]
     assert ("connection" in before.headers, during[1].headers["connection"]) == (False, "close")
@@ -72,7 +75,7 @@ async def test_a_request_under_way_is_answered_after_the_listener_has_closed(
     server = start(workers, GOVID_DRAIN_SECONDS="1")
     reader, writer = await begin_login(server)
     server.signal(number)
-    await wait_until_draining(server)
+    await wait_until_draining(server.url)
     await wait_until_refused(server)
     writer.write(BODY[10:])
     answer = await reader.read()
@@ -92,7 +95,7 @@ async def test_a_second_signal_ends_the_drain_and_requests(
     server = start(workers, GOVID_DRAIN_SECONDS="300")
     reader, writer = await begin_login(server)
     server.signal(signal.SIGTERM)
-    await wait_until_draining(server)
+    await wait_until_draining(server.url)
     server.signal(number)
     assert await asyncio.to_thread(server.wait_for_end, AT_ONCE_SECONDS) == 0
     assert await reader.read() == b""
