@@ -6,6 +6,7 @@ import signal
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ async def test_metrics_are_not_reachable_even_with_their_token(
     reader, writer = await connect(proxy, HOST, ["http/1.1"])
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{authorization}\r\n\r\n".encode())
     answer = await reader.read()
-    writer.close()
+    await disconnect(writer)
     scraped = await fetch(f"{server.url}/metrics", {"Authorization": f"Bearer {TOKEN}"})
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert scraped.status_code == httpx.codes.OK
@@ -205,7 +206,7 @@ async def test_one_address_has_200_requests_under_way_and_others_are_served(
         await wait_until(is_full)
         refused, served = await same.get(POLICY), await client.get(POLICY)
     for writer in writers:
-        writer.close()
+        await disconnect(writer)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert refused.json()["type"] == "urn:govid:problem:unavailable"
     assert served.status_code == httpx.codes.OK
@@ -293,11 +294,18 @@ async def connect(
     )
 
 
+async def disconnect(writer: asyncio.StreamWriter) -> None:
+    """Close a connection at once: a TLS connection that is closed in order waits for its peer."""
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
 async def negotiate(proxy: NginxProxy, name: str, protocols: list[str]) -> str | None:
     """Return which of *protocols* nginx chooses for *name*."""
     _, writer = await connect(proxy, name, protocols)
     chosen: str | None = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-    writer.close()
+    await disconnect(writer)
     return chosen
 
 
@@ -305,5 +313,5 @@ async def fetch_certificate(proxy: NginxProxy) -> bytes | None:
     """Return the certificate that nginx shows, in DER format."""
     _, writer = await connect(proxy, HOST, ["http/1.1"])
     shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
+    await disconnect(writer)
     return shown

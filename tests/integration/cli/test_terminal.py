@@ -216,8 +216,9 @@ def test_f8_a_server_continues_without_its_terminal(
     assert govid("migrate", env=environment, cwd=tmp_path).code == 0
 
     def use_and_stop(pid: int) -> None:
-        # Each request writes a line of the log, which the terminal no longer takes.
-        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+        # Each request writes a line of the log, which the terminal no longer takes. The workers may
+        # still be starting: their listener accepts connections before that.
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as client:
             answers = [client.get(f"http://127.0.0.1:{port}/health/live") for _ in range(2)]
         os.kill(pid, signal.SIGTERM)
         assert [one.status_code for one in answers] == [200, 200]
