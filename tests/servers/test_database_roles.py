@@ -512,7 +512,7 @@ async def test_a_login_without_the_application_s_privileges_is_one_fault(
         settings = load_from_environment(
             {"GOVID_DATABASE_URL": url, "GOVID_ALLOW_UNSAFE_DATABASE": True}, env_file=None
         )
-        [fault] = await backend_problems(settings)
+        [fault] = await backend_problems(settings, ())
     finally:
         await server.execute('DROP ROLE "a stray"')
     expected = f'the database\'s role "a stray" {cause}: {remedy}'

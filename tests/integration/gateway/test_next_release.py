@@ -50,7 +50,7 @@ async def test_c10_what_the_next_release_adds_leaves_this_one_ready(
     await migrate_in_thread(database_url, tmp_path, statement, int(head_revision()))
     assert await state_of(database) == "ok"
     faults = await backend_problems(
-        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None)
+        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None), ()
     )
     assert [fault for fault in faults if "schema" in fault or "migration" in fault] == []
 
@@ -61,7 +61,7 @@ async def test_c10_a_schema_that_needs_a_later_release_is_named(
     await migrate_in_thread(database_url, tmp_path, COLUMN, NUMBER)
     assert await state_of(database) == "newer than this release"
     assert TOO_NEW in await backend_problems(
-        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None)
+        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None), ()
     )
 
 

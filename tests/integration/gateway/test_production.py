@@ -18,7 +18,7 @@ def settings(url: str) -> Settings:
 
 
 async def test_a_database_that_trusts_everyone_is_a_fault(database_url: str) -> None:
-    assert await backend_problems(settings(database_url)) == [
+    assert await backend_problems(settings(database_url), ()) == [
         "the database requires no password (trust authentication)"
     ]
 
@@ -29,13 +29,13 @@ async def test_a_database_that_is_not_migrated_is_a_fault(database_url: str) -> 
     await connection.close()
     assert (
         f"the database is at migration 0001, not at {head_revision()}: `govid migrate`"
-        in await backend_problems(settings(database_url))
+        in await backend_problems(settings(database_url), ())
     )
 
 
 async def test_an_empty_database_is_a_fault(postgres_server: str) -> None:
     url = await postgres.clone(postgres_server, "template0")
-    found = await backend_problems(settings(url))
+    found = await backend_problems(settings(url), ())
     await postgres.drop(postgres_server, url)
     assert f"the database is at migration none, not at {head_revision()}: `govid migrate`" in found
 
@@ -51,7 +51,7 @@ async def test_an_empty_database_is_a_fault(postgres_server: str) -> None:
 async def test_f10_a_database_that_is_away_is_a_fault_in_words(
     url: str, place: str, reason: str
 ) -> None:
-    (fault,) = await backend_problems(settings(url))
+    (fault,) = await backend_problems(settings(url), ())
     assert fault == f"no connection to PostgreSQL at {place} ({reason})"
 
 
@@ -59,7 +59,7 @@ async def test_f10_what_is_no_postgresql_is_a_fault_in_words() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        (fault,) = await backend_problems(settings(f"postgresql://x:y@127.0.0.1:{port}/x"))
+        (fault,) = await backend_problems(settings(f"postgresql://x:y@127.0.0.1:{port}/x"), ())
     assert (
         fault
         == f"no connection to PostgreSQL at 127.0.0.1:{port} (the server closed the connection)"
@@ -83,4 +83,4 @@ def test_f10_a_refusal_is_reported_in_words(state: str, text: str) -> None:
 
 
 async def test_without_a_database_no_one_is_asked() -> None:
-    assert await backend_problems(load_from_environment(env_file=None)) == []
+    assert await backend_problems(load_from_environment(env_file=None), ()) == []

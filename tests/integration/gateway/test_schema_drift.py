@@ -14,5 +14,5 @@ async def test_a_schema_that_drifted_is_a_fault_with_a_name(database_url: str) -
         "schema bus differs from the migrations;"
         " missing: constraint topic.topic_partitions_check CHECK ((partitions > 0))"
     ) in await backend_problems(
-        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None)
+        load_from_environment({"GOVID_DATABASE_URL": database_url}, env_file=None), ()
     )

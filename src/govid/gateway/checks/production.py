@@ -50,7 +50,7 @@ def blocking_problems(settings: Settings) -> list[str]:
     ]
 
 
-async def backend_problems(settings: Settings, hosts: Collection[HostState] = ()) -> list[str]:
+async def backend_problems(settings: Settings, hosts: Collection[HostState]) -> list[str]:
     """Return the problems of the database, and of its *hosts*, that block a start."""
     if not settings.bus.database_url:
         return []
