@@ -30,6 +30,7 @@ from govid.bus.events import Event, IdentifierType, VerificationRequested
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
 from govid.gateway.http.json_body import StrictRequest
+from tests.audit_entries import entry_factory
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 STATUS = {
@@ -57,7 +58,9 @@ class FixedClock:
 def unit_of_work(database: Database, clock: FixedClock) -> UnitOfWork:
     """Return a unit of work whose events are stored, and not delivered."""
     outbox = PostgresOutbox(
-        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), Subscriptions()
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)),
+        entry_factory(),
+        Subscriptions(),
     )
     return UnitOfWork(database.requests, outbox, clock, lambda *_: None)
 

@@ -37,6 +37,7 @@ from govid.bus.events.registry import EventRegistry
 from govid.bus.kafka.clients import KafkaClientFactory
 from govid.bus.kafka.service import KafkaService
 from govid.bus.metrics import BusMetrics
+from tests.audit_entries import entry_factory
 
 CONTEXT = OperationContext(correlation_id="test")
 DEADLINE_SECONDS = 40
@@ -68,7 +69,7 @@ class KafkaFixture:
         self.sealer = EnvelopeFactory(EventRegistry(), PseudonymGenerator(settings.pseudonym_key))
         self.registry = CollectorRegistry()
         metrics = BusMetrics(self.registry)
-        self.outbox = PostgresOutbox(self.sealer, self.subscriptions, metrics)
+        self.outbox = PostgresOutbox(self.sealer, entry_factory(), self.subscriptions, metrics)
         self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.notify)
         self.leases = Leases(settings, [RELAY], self.wake.notify_all)
         self.kafka = KafkaService(

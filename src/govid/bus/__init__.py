@@ -12,7 +12,7 @@ from govid.bus.shared.lazy_imports import import_on_use
 if TYPE_CHECKING:
     from govid.bus.delivery.subscriptions import Delivery, Handler, Subscriber, Subscriptions
     from govid.bus.module import Module
-    from govid.bus.settings import BusSettings
+    from govid.bus.settings import AuditSettings, BusSettings
     from govid.bus.shared.api import (
         DEFAULT_LIMIT,
         MAX_LIMIT,
@@ -62,7 +62,7 @@ else:
                 "Subscriptions",
             ),
             "module": ("Module",),
-            "settings": ("BusSettings",),
+            "settings": ("AuditSettings", "BusSettings"),
             "shared.api": (
                 "DEFAULT_LIMIT",
                 "MAX_LIMIT",
@@ -123,6 +123,7 @@ __all__ = [
     "DEFAULT_LIMIT",
     "MAX_LIMIT",
     "Actor",
+    "AuditSettings",
     "BlockedAccounts",
     "BusSettings",
     "Clock",

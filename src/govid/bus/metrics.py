@@ -112,6 +112,16 @@ class BusMetrics:
             ["topic"],
             registry=registry,
         )
+        self._sealed = Counter(
+            "govid_audit_sealed_entries",
+            "Entries of the audit log that got a leaf in its tree.",
+            registry=registry,
+        )
+        self._refused_entries = Counter(
+            "govid_audit_refused_entries",
+            "Entries of the audit log that govid has not written, and so are never sealed.",
+            registry=registry,
+        )
         self._leases_lost = Counter(
             "govid_leases_lost",
             "Transactions that fencing stopped, because another replica owns the bucket.",
@@ -133,6 +143,14 @@ class BusMetrics:
             self._inbox_removed.labels(topic)
             for outcome in INBOX_OUTCOMES:
                 self._inbox.labels(topic, outcome)
+
+    def count_sealed(self, entries: int) -> None:
+        """Count *entries* of the audit log that were sealed."""
+        self._sealed.inc(entries)
+
+    def count_refused_entry(self) -> None:
+        """Count an entry of the audit log whose authentication code is not valid."""
+        self._refused_entries.inc()
 
     def count_emitted(self, types: Iterable[str]) -> None:
         """Count events by their types."""

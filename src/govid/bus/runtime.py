@@ -3,10 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from govid.bus.audit.entries import EntryFactory
+from govid.bus.audit.keys import AuditKeys
+from govid.bus.audit.sealer import AuditSealer
 from govid.bus.delivery.dispatcher import Dispatcher
 from govid.bus.delivery.failures import OutageProbe
 from govid.bus.delivery.health import DispatcherHealth
@@ -14,6 +19,7 @@ from govid.bus.delivery.leases import Leases
 from govid.bus.delivery.outbox import PostgresOutbox
 from govid.bus.delivery.subscriptions import RELAY, Subscriptions
 from govid.bus.delivery.wakeup import WakeupHub, WakeupNotifier
+from govid.bus.events import AuditCheckpointSealed
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
 from govid.bus.gauges import BusGauges, DatabaseSampler, EventLoopLag, GaugeSources
@@ -23,6 +29,7 @@ from govid.bus.metrics import BusMetrics, KafkaState
 from govid.bus.module import Module
 from govid.bus.settings import BusSettings
 from govid.bus.shared.clock import Clock
+from govid.bus.shared.context import Actor, OperationContext
 from govid.bus.shared.privacy import PseudonymGenerator
 from govid.bus.storage.database import Database
 from govid.bus.storage.retention import RetentionWorker
@@ -34,6 +41,9 @@ log = logging.getLogger(__name__)
 WORKERS_SECONDS = 5.5
 """How long handlers, relay and inbox may take to stop and to clean up."""
 LEASES_SECONDS = 2.5
+SEALER_CONTEXT = OperationContext(
+    correlation_id="audit.sealer", actor=Actor(kind="module", id="audit")
+)
 
 
 class BusDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +86,20 @@ class Bus:
         self.dispatcher_health = DispatcherHealth()
         if registry is not None:
             registry.register(BusGauges(self._build_gauge_sources()))
-        self._outbox = PostgresOutbox(self._envelope_factory, self.subscriptions, self._metrics)
+        self._outbox = PostgresOutbox(
+            self._envelope_factory,
+            EntryFactory.from_settings(settings.audit),
+            self.subscriptions,
+            self._metrics,
+        )
+        self._sealer = AuditSealer(
+            self.database,
+            AuditKeys.from_settings(settings.audit),
+            settings.audit.checkpoint_file,
+            self._emit_checkpoint,
+            self.wakeups.notify,
+            self._metrics,
+        )
         generation = self.database.generation
         self.uow = UnitOfWork(
             self.database.requests, self._outbox, clock, self.wakeups.notify, generation
@@ -160,6 +183,7 @@ class Bus:
         self._supervise("recovery", self._outage_probe.run)
         self._supervise("loop lag", self._loop_lag.run)
         self._supervise("retention", self._retention.run)
+        self._supervise("audit sealer", self._sealer.run)
         await self._kafka.start()
 
     async def stop(self) -> None:
@@ -216,6 +240,11 @@ class Bus:
             leases={} if leases is None else leases.bucket_counts,
             retention_age_seconds=round(self._retention.age_seconds, 1),
         )
+
+    async def _emit_checkpoint(
+        self, connection: Any, event: AuditCheckpointSealed, now: datetime
+    ) -> Collection[str]:
+        return await self._outbox.write(connection, [(event, SEALER_CONTEXT, now)])
 
     def _dispatcher_state(self) -> str:
         if self._leases is None or not self._leases.is_healthy:

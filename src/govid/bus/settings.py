@@ -62,6 +62,23 @@ class KafkaSecurity(RedactedStruct, frozen=True, kw_only=True):
         return tuple(file for file in files if file is not None)
 
 
+class AuditSettings(RedactedStruct, frozen=True, kw_only=True):
+    """Settings of the audit log. An empty key is for tests: production refuses it."""
+
+    key: bytes = b""
+    old_keys: tuple[bytes, ...] = ()
+    origin: str = "localhost/audit"
+    """The name of the log in its checkpoints, and of the keys that sign them."""
+    organisation: str = "govid"
+    """The organisation whose staff read data, as citizens see it."""
+    checkpoint_file: Path | None = None
+    entry_years: int = 7
+    login_days: int = 30
+    """How long personal data of login attempts is kept."""
+    request_days: int = 90
+    """How long the network address and the correlation id of other requests are kept."""
+
+
 class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     """Settings of the bus. Durations are in seconds."""
 
@@ -100,6 +117,7 @@ class BusSettings(RedactedStruct, frozen=True, kw_only=True):
     retention_days: float = 90
     kafka_retention_days: float = 7
     """How long Kafka retains records. govid retains receipts and inbox rows at least as long."""
+    audit: AuditSettings = AuditSettings()
 
     @property
     def row_retention_days(self) -> float:

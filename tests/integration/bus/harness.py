@@ -30,6 +30,7 @@ from govid.bus.events import IdentifierType, VerificationRequested
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
 from govid.bus.metrics import BusMetrics
+from tests.audit_entries import entry_factory
 
 NAME = "tests.ledger"
 CONTEXT = OperationContext(correlation_id="test")
@@ -81,7 +82,7 @@ class BusFixture:
         sealer = EnvelopeFactory(self.catalogue, PseudonymGenerator(settings.pseudonym_key))
         self.registry = CollectorRegistry()
         metrics = BusMetrics(self.registry)
-        self.outbox = PostgresOutbox(sealer, self.subscriptions, metrics)
+        self.outbox = PostgresOutbox(sealer, entry_factory(), self.subscriptions, metrics)
         self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.notify)
         self.leases = Leases(settings, [NAME], self.wake.notify_all)
         self.dispatcher = Dispatcher(

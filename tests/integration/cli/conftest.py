@@ -28,6 +28,7 @@ from govid.bus.events.registry import EventRegistry
 from govid.bus.operations.inspection import OutboxInspection
 from govid.bus.operations.operator_actions import OperatorActions
 from govid.gateway.cli.output import Output
+from tests.audit_entries import entry_factory
 from tests.integration.cli.json_members import JsonMembers, recording
 from tests.unit.cli.golden import PLAIN
 
@@ -154,7 +155,9 @@ def outbox(database: Database, connection: Any) -> OutboxFixture:
     consumer = Subscriber(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - it is never called
     subscriptions.add(consumer)
     outbox = PostgresOutbox(
-        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), subscriptions
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)),
+        entry_factory(),
+        subscriptions,
     )
     uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda *_: None)
     return OutboxFixture(uow, outbox, connection)

@@ -55,6 +55,7 @@ from govid.identity.tokens.signing_keys import Keyring
 from govid.identity.validation import RegistrationRules
 from govid.identity.verification.requests import VerificationRequests, VerificationRetry
 from govid.identity.verification.results import EvidenceStore, VerificationResultHandler
+from tests.audit_entries import entry_factory
 
 PASSWORD = "password123"
 CONTEXT = OperationContext(correlation_id="test", actor=Actor(kind="anonymous"))
@@ -187,7 +188,9 @@ def build_delivery(event: Event) -> Delivery[Any]:
 
 def build_uow(database: Database) -> UnitOfWork:
     outbox = PostgresOutbox(
-        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), Subscriptions()
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)),
+        entry_factory(),
+        Subscriptions(),
     )
     return UnitOfWork(database.requests, outbox, SystemClock(), lambda _subscribers: None)
 

@@ -6,7 +6,8 @@
 -- Its rows are sorted by key, so two transactions that share several keys cannot deadlock.
 -- Positions are drawn above the join with `numbered`, that is, with all locks held: within a key
 -- they follow commit order too, so readers can order by position.
--- The addressees of each event and the first and last event of each key are stored for the audit.
+-- The addressees of each event and the first and last event of each key are stored for
+-- `govid outbox verify`. The entries of the audit log take no lock.
 WITH incoming AS (
     SELECT *
     FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[],
@@ -44,6 +45,18 @@ stored AS (
         ORDER BY i.ordinal
     ) AS ordered
     RETURNING id, pos, key
+),
+audited AS (
+    INSERT INTO audit.entry (id, at, event, subject, content, mac)
+    SELECT id, at, event, subject, content, mac
+    FROM unnest($13::uuid[], $14::timestamptz[], $15::text[], $16::uuid[], $17::bytea[],
+                $18::bytea[])
+        WITH ORDINALITY AS e(id, at, event, subject, content, mac, ordinal)
+    ORDER BY ordinal
+),
+restricted AS (
+    INSERT INTO audit.restricted (entry_id, kind, content, at)
+    SELECT * FROM unnest($19::uuid[], $20::text[], $21::text[], $22::timestamptz[])
 )
 INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)
 SELECT d.subscriber, s.pos, d.bucket, s.id, s.key

@@ -61,6 +61,9 @@ from govid.bus.events.identity import (
 )
 from govid.bus.events.operator import (
     AccessDecided,
+    AuditCheckpointSealed,
+    DataRead,
+    DataView,
     DataViewed,
     OutboxAct,
     OutboxBackfilled,
@@ -92,9 +95,12 @@ __all__ = [
     "AppointmentDecided",
     "AppointmentRequested",
     "AppointmentSlotHeld",
+    "AuditCheckpointSealed",
     "CredentialChanged",
     "CredentialCorrupt",
     "CredentialResetRequested",
+    "DataRead",
+    "DataView",
     "DataViewed",
     "DeathNotified",
     "EmailChangeRequested",

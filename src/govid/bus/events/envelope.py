@@ -41,6 +41,8 @@ class EventEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     headers: EventHeaders
     occurred_at: datetime
     event: Event
+    client_address: str | None = None
+    """For the audit log; it is not stored with the event."""
 
 
 # A control character is escaped in JSON; the other characters begin with these bytes in UTF-8.
@@ -78,6 +80,7 @@ class EnvelopeFactory:
             ),
             occurred_at=occurred_at,
             event=event,
+            client_address=context.client_address,
         )
 
     def _encode_payload(self, event: Event) -> bytes:

@@ -24,9 +24,14 @@ class AccountEvent(Event, frozen=True, kw_only=True):
 
 
 class AccountRegistered(AccountEvent, frozen=True, kw_only=True):
-    """An account was registered."""
+    """An account was registered.
+
+    `has_prior_notice` tells whether a notice of death is in force for its identifier. Only the
+    audit log keeps it, as a digest: the account holder must not learn it.
+    """
 
     identifier_type: IdentifierType | None = None
+    has_prior_notice: Personal[bool] = False
 
 
 class AccountVerified(AccountEvent, frozen=True, kw_only=True):

@@ -103,17 +103,48 @@ class TopicRecordsSkipped(TopicAct, frozen=True, kw_only=True):
     fault: str
 
 
+DataView = Literal["accounts show", "events tail --raw", "audit search", "audit export"]
+
+
 class DataViewed(Event, frozen=True, kw_only=True, rename="camel"):
     """Personal data or the state of an account is shown to an operator; stored before it is shown.
 
-    `view` is the command. `account_id` is None for a stream of events.
+    `view` is the command. `account_id` is None if the data of several accounts is shown.
     """
 
     act_id: UUID
     operator: str
     stated_reason: str
-    view: Literal["accounts show", "events tail --raw"]
+    view: DataView
     account_id: UUID | None = None
+    timestamp: datetime
+
+
+class DataRead(Event, frozen=True, kw_only=True, rename="camel"):
+    """A person reads data of another person; stored before the response is sent.
+
+    `reader_id` is the account of the reader and `role` the role that permits it. `purpose` is a
+    permanent code; `fields` names what the response holds.
+    """
+
+    account_id: UUID
+    reader_id: UUID
+    role: str
+    purpose: str
+    fields: Sequence[str]
+    timestamp: datetime
+
+
+class AuditCheckpointSealed(Event, frozen=True, kw_only=True):
+    """The audit log has grown. `checkpoint` is a signed note (C2SP) of its size and root hash.
+
+    `root` is base64. A consumer that keeps these records can prove that nothing was taken back.
+    """
+
+    origin: str
+    size: int
+    root: str
+    checkpoint: str
     timestamp: datetime
 
 

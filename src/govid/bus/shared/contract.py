@@ -38,6 +38,7 @@ class Topic(StrEnum):
     APPOINTMENT_RESULT = "nhs.appointment.result"
     ACTIVITY = "system.logs.activity"
     ACCESS = "system.logs.access"
+    AUDIT_CHECKPOINT = "system.audit.checkpoint"
 
 
 class AccountStatus(StrEnum):

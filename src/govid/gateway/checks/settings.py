@@ -83,7 +83,10 @@ def _periods(secret: bytes) -> range:
 
 
 def _secrets_in_use(settings: Settings) -> dict[str, bytes]:
-    in_use = {"GOVID_PSEUDONYM_KEY": settings.bus.pseudonym_key}
+    in_use = {
+        "GOVID_PSEUDONYM_KEY": settings.bus.pseudonym_key,
+        "GOVID_AUDIT_KEY": settings.bus.audit.key,
+    }
     signs_by_secret = settings.identity.algorithm == "HS256"
     if signs_by_secret:
         in_use["GOVID_SECRET_KEY"] = settings.identity.secret_key or b""

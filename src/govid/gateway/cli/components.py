@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from govid.bus import Actor, GovidError, OperationContext, uuid7
+from govid.bus import Actor, AuditSettings, GovidError, OperationContext, uuid7
 from govid.bus.delivery.subscriptions import Subscriptions
 from govid.gateway.cli.errors import CommandError, CommandRefused
 from govid.gateway.cli.target import (
@@ -30,6 +30,21 @@ def load_server_settings(installation: Installation) -> Settings:
         state = StateFolder(installation.settings.data_dir).read()
         overrides |= default_secrets(installation.settings, state)
     return load_from_environment(overrides, demonstration=installation.is_demonstration)
+
+
+def load_audit_settings(installation: Installation) -> AuditSettings:
+    """Return the settings of the audit log, with the key that the server of *installation* uses.
+
+    Raises:
+        CommandRefused: no audit key is set, so entries could not be told from forged ones.
+    """
+    settings = load_server_settings(installation).bus.audit
+    if not settings.key and not installation.is_demonstration:
+        raise CommandRefused(
+            "GOVID_AUDIT_KEY is not set, so this command could not write to the audit log.",
+            "Set the key that the server uses.",
+        )
+    return settings
 
 
 @asynccontextmanager

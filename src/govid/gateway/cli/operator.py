@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from govid.bus import Actor
+from govid.bus.audit.entries import EntryFactory
 from govid.bus.delivery.outbox import PostgresOutbox
 from govid.bus.delivery.subscriptions import Subscriptions
 from govid.bus.events import DataViewed, OutboxAct
@@ -34,7 +35,7 @@ from govid.bus.shared.clock import SystemClock
 from govid.bus.shared.ids import uuid7
 from govid.bus.shared.privacy import PseudonymGenerator
 from govid.bus.storage.errors import DRIVER_ERRORS
-from govid.gateway.cli.components import load_subscriptions
+from govid.gateway.cli.components import load_audit_settings, load_subscriptions
 from govid.gateway.cli.errors import BackendUnreachable, CommandError
 from govid.gateway.cli.filters import build_filter
 from govid.gateway.cli.output import (
@@ -220,7 +221,8 @@ def build_operator_actions(
     )
     if subscriptions is None:
         subscriptions = load_subscriptions(installation)
-    return OperatorActions(connection, PostgresOutbox(envelopes, subscriptions))
+    entries = EntryFactory.from_settings(load_audit_settings(installation))
+    return OperatorActions(connection, PostgresOutbox(envelopes, entries, subscriptions))
 
 
 class BatchCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ class DevState(msgspec.Struct, kw_only=True):
     pseudonym_key: str = msgspec.field(default_factory=_generate_secret)
     secret_key: str = msgspec.field(default_factory=_generate_secret)
     key_encryption_key: str = msgspec.field(default_factory=_generate_secret)
+    audit_key: str = msgspec.field(default_factory=_generate_secret)
     postgres_folder: str | None = None
     running: RunningServer | None = None
 
@@ -151,5 +152,6 @@ def default_secrets(settings: Settings, state: DevState) -> dict[str, object]:
         "GOVID_PSEUDONYM_KEY": state.pseudonym_key,
         "GOVID_SECRET_KEY": state.secret_key,
         "GOVID_KEY_ENCRYPTION_KEY": state.key_encryption_key,
+        "GOVID_AUDIT_KEY": state.audit_key,
     }
     return {name: value for name, value in own.items() if not settings.is_set(name)}

@@ -22,6 +22,7 @@ from govid.gateway.settings.environment_identity import (
 )
 from govid.gateway.settings.environment_kafka import KafkaVariables
 from govid.gateway.settings.fields import (
+    AuditOrigin,
     HostList,
     NetworkList,
     OriginList,
@@ -183,6 +184,59 @@ class EventVariables(BaseModel):
     )
 
 
+class AuditVariables(BaseModel):
+    """Variables of the audit log."""
+
+    audit_key: SecretStr | None = setting_field(
+        None,
+        "GOVID_AUDIT_KEY",
+        doc="Key of the audit log: 32 bytes or more, never to be lost",
+    )
+    old_audit_keys: SecretStr | None = setting_field(
+        None,
+        "GOVID_OLD_AUDIT_KEYS",
+        doc="Earlier audit keys, newest first, separated by commas; needed to verify old entries",
+    )
+    audit_origin: AuditOrigin = setting_field(
+        None,
+        "GOVID_AUDIT_ORIGIN",
+        doc="Name of the audit log in its checkpoints (default: host of the public URL, /audit)",
+    )
+    audit_organisation: str = setting_field(
+        "govid",
+        "GOVID_AUDIT_ORGANISATION",
+        doc="Organisation whose staff read data, as citizens see it in their access log",
+        min_length=1,
+        max_length=60,
+    )
+    audit_checkpoint_file: Path | None = setting_field(
+        None,
+        "GOVID_AUDIT_CHECKPOINT_FILE",
+        doc="File for the newest checkpoint of the audit log; best on another machine's disk",
+    )
+    audit_entry_years: int = setting_field(
+        7,
+        "GOVID_AUDIT_ENTRY_YEARS",
+        doc="Years that entries of the audit log are kept",
+        ge=1,
+        le=100,
+    )
+    audit_login_days: int = setting_field(
+        30,
+        "GOVID_AUDIT_LOGIN_DAYS",
+        doc="Days that the audit log keeps personal data of login attempts",
+        ge=1,
+        le=36_500,
+    )
+    audit_request_days: int = setting_field(
+        90,
+        "GOVID_AUDIT_REQUEST_DAYS",
+        doc="Days that the audit log keeps addresses and correlation ids of other requests",
+        ge=1,
+        le=36_500,
+    )
+
+
 # Fields of the last base come first, so the variables that an operator needs first are last here.
 class Environment(
     HmrcVariables,
@@ -194,6 +248,7 @@ class Environment(
     RateLimitVariables,
     PasswordVariables,
     TokenVariables,
+    AuditVariables,
     EventVariables,
     KafkaVariables,
     DatabaseVariables,

@@ -22,6 +22,7 @@ def setting_field(default: Any, *names: str, doc: str, **limits: Any) -> Any:
     return Field(default, validation_alias=AliasChoices(*names), description=doc, **limits)
 
 
+_ORIGIN = re.compile(r"[A-Za-z0-9._/:-]{1,64}", re.ASCII)
 _PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
 
 
@@ -60,6 +61,13 @@ def _validate_practices(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _validate_origin(value: str | None) -> str | None:
+    """Refuse a name that cannot be in a signed note, or is too long for an access proof."""
+    if value is not None and not _ORIGIN.fullmatch(value):
+        raise ValueError("a name of up to 64 letters, digits, dots, hyphens and slashes")
+    return value
+
+
 def _validate_kafka_servers(value: str | None) -> str | None:
     """Refuse addresses that Kafka's client could not parse."""
     if value:
@@ -82,6 +90,7 @@ def _refuse_credentials_in_each(values: tuple[str, ...]) -> tuple[str, ...]:
 
 PublicAddress = Annotated[str | None, AfterValidator(_refuse_credentials)]
 """A host or a URL that is no secret."""
+AuditOrigin = Annotated[str | None, AfterValidator(_validate_origin)]
 KafkaServerList = Annotated[str | None, AfterValidator(_validate_kafka_servers)]
 # Without `NoDecode` the library would accept JSON only.
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]

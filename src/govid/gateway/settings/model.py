@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import SecretStr
 
-from govid.bus import BusSettings
+from govid.bus import AuditSettings, BusSettings
 from govid.bus.events import Topic
 from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.settings.departments import (
@@ -109,6 +109,7 @@ def build_settings(
             kafka_security=build_kafka_security(environment, secret_files),
             topic_names=_topic_names(environment),
             pseudonym_key=_secret_bytes(environment.pseudonym_key) or b"",
+            audit=_audit_settings(environment, public_url),
         ),
         identity=environment.build_struct(
             IdentitySettings,
@@ -134,6 +135,17 @@ def build_settings(
             encryption_keys=_encryption_keys(environment),
         ),
         table=table,
+    )
+
+
+def _audit_settings(environment: Environment, public_url: str) -> AuditSettings:
+    """Return the settings of the audit log, which is named after the public URL by default."""
+    return environment.build_struct(
+        AuditSettings,
+        prefix="audit_",
+        key=_secret_bytes(environment.audit_key) or b"",
+        old_keys=_split_keys(environment.old_audit_keys),
+        origin=environment.audit_origin or f"{urlsplit(public_url).netloc[:58]}/audit",
     )
 
 

@@ -85,13 +85,14 @@ class Registration:
             await self._accounts.insert(
                 tx, view, email_canonical=registration.email_canonical, password_hash=password_hash
             )
-            await self._prior_notices.run(
+            has_prior_notice = await self._prior_notices.run(
                 tx, view.id, registration.identifier_type, registration.identifier_value
             )
             tx.emit(
                 AccountRegistered(
                     account_id=view.id,
                     identifier_type=registration.identifier_type,
+                    has_prior_notice=has_prior_notice,
                     timestamp=tx.now,
                 )
             )

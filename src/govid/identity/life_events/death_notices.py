@@ -222,8 +222,8 @@ class PriorNoticeCheck:
         account_id: UUID,
         identifier_type: IdentifierType,
         canonical_value: str,
-    ) -> None:
-        """Add a contra-indicator to the account if a notice of death is in force.
+    ) -> bool:
+        """Add a contra-indicator to the account if a notice of death is in force; return whether.
 
         The account has received the identifier in this transaction. A scheduled notice is assigned
         to this account and will block it at its effective time.
@@ -241,7 +241,7 @@ class PriorNoticeCheck:
         )
         last = next(effective, None)
         if last is None or last.kind is not LifeEventKind.DEATH:
-            return
+            return False
         await self._account_status.add_contra_indicator(tx, account_id, PRIOR_NOTICE_INDICATOR)
         review_id = await self._life_events.open_review(
             tx, last.id, PRIOR_NOTICE_INDICATOR, account_id
@@ -253,3 +253,4 @@ class PriorNoticeCheck:
                 reason=PRIOR_NOTICE_INDICATOR,
             )
         )
+        return True

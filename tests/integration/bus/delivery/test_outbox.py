@@ -19,6 +19,7 @@ from govid.bus.delivery.outbox import PostgresOutbox
 from govid.bus.events import IdentifierType, VerificationRequested
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
+from tests.audit_entries import entry_factory
 
 CONTEXT = OperationContext(correlation_id="test")
 
@@ -38,7 +39,7 @@ def uow(database: Database) -> UnitOfWork:
     sealer = EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32))
     return UnitOfWork(
         database.requests,
-        PostgresOutbox(sealer, Subscriptions()),
+        PostgresOutbox(sealer, entry_factory(), Subscriptions()),
         SystemClock(),
         lambda _names: None,
     )

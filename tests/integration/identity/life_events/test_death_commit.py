@@ -18,6 +18,7 @@ from govid.bus.delivery.outbox import PostgresOutbox
 from govid.bus.events import DeathNotified
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
+from tests.audit_entries import entry_factory
 from tests.integration.identity.conftest import CONTEXT, IdentityFixture, a_death
 from tests.integration.identity.crash_at_step import KEY, NEVER, SUBSCRIBER, StepCrasher
 
@@ -97,7 +98,9 @@ async def notify(database: Database) -> None:
     subscriptions = Subscriptions()
     subscriptions.add(Subscriber(name=SUBSCRIBER, handles=(DeathNotified,), handler=None))  # type: ignore[arg-type] - the servers have it
     outbox = PostgresOutbox(
-        EnvelopeFactory(EventRegistry(), PseudonymGenerator(KEY.encode())), subscriptions
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(KEY.encode())),
+        entry_factory(),
+        subscriptions,
     )
     uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda _: None)
     async with uow.begin(CONTEXT) as tx:

@@ -1,0 +1,79 @@
+"""The file with the newest checkpoint: read before the first one is signed, replaced atomically.
+
+It is best on a disk that the administrators of the database cannot write to: then it reveals a log
+that was shortened or rewritten.
+"""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+
+MAX_FILE_BYTES = 65_536
+
+
+class InvalidCheckpointFile(Exception):
+    """The path names no regular file, or one that is too large for a checkpoint."""
+
+
+class CheckpointFile:
+    """One file with one signed note."""
+
+    def __init__(self, path: Path) -> None:
+        """Use *path*; nothing is read or created yet."""
+        self._path = path
+
+    async def read(self) -> str | None:
+        """Return the note, None if there is no file or it is empty.
+
+        Raises:
+            OSError: the file cannot be read.
+            InvalidCheckpointFile: it is no regular file, too large, or not UTF-8.
+        """
+        return await asyncio.to_thread(read_note_file, self._path)
+
+    async def write(self, note: str) -> None:
+        """Replace the content by *note*: a reader sees either the former or the new one.
+
+        Raises:
+            OSError: the file or its folder cannot be written.
+            InvalidCheckpointFile: the path names something other than a regular file.
+        """
+        await asyncio.to_thread(self._replace, note)
+
+    def _replace(self, note: str) -> None:
+        if self._path.exists() and not self._path.is_file():
+            raise InvalidCheckpointFile
+        draft = self._path.with_name(f".{self._path.name}.new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(note)
+            handle.flush()
+            os.fsync(handle.fileno())
+        draft.replace(self._path)
+
+
+def read_note_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str | None:
+    """Return the text of the regular file at *path*, None if it is missing or empty.
+
+    Raises:
+        OSError: the file cannot be read.
+        InvalidCheckpointFile: it is no regular file, too large, or not UTF-8.
+    """
+    try:
+        # A pipe or a device would block or never end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as handle:
+        status = os.fstat(handle.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+            raise InvalidCheckpointFile
+        content = handle.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise InvalidCheckpointFile
+    try:
+        return content.decode() or None
+    except UnicodeDecodeError as error:
+        raise InvalidCheckpointFile from error

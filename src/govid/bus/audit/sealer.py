@@ -1,0 +1,262 @@
+"""Seals the audit log: appends new entries to the Merkle tree, and signs its size and root.
+
+One replica seals at a time, twice a second. An entry is sealed once: the sealer looks for entries
+without a leaf above the floor of the last checkpoint. The floor rises to a position when all
+transactions that could still add an entry up to it have ended.
+
+The sealer never signs two histories. Before it signs, the stored tree must contain the last
+checkpoint that this process or the checkpoint file knows. Otherwise entries were taken back, for
+example by a restored backup, and an operator has to decide (docs/runbook.md).
+"""
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from govid.bus.audit.checkpoint_file import CheckpointFile, InvalidCheckpointFile
+from govid.bus.audit.keys import AuditKeys
+from govid.bus.audit.merkle import hash_leaf
+from govid.bus.audit.signed_notes import Checkpoint, InvalidNote, open_note
+from govid.bus.audit.tree_storage import TreeDamaged, compute_root, load_accumulator
+from govid.bus.events import AuditCheckpointSealed
+from govid.bus.metrics import BusMetrics
+from govid.bus.storage.sql import load_statements, try_transaction_lock
+from govid.bus.storage.workers import DATABASE_UNAVAILABLE, PeriodicWorker
+
+if TYPE_CHECKING:
+    from govid.bus.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+QUERIES = load_statements("govid.bus.audit", "sealer.sql")
+ADVISORY_LOCK = 0x7365616C6572
+"""Held by the round that seals: "sealer" in hexadecimal."""
+PERIOD_SECONDS = 0.5
+BATCH_ROWS = 2_000
+"""How many entries one round seals at most. The next round follows at once."""
+
+EmitEvent = Callable[[Any, AuditCheckpointSealed, datetime], Awaitable[Collection[str]]]
+"""Stores an event in the open transaction of a connection; returns its addressees."""
+
+
+class HistoryConflict(Exception):
+    """The stored log does not contain a checkpoint that was published. Nothing is signed."""
+
+
+class SettledPoint(NamedTuple):
+    """A position, and the id of a transaction that is newer than all with a position up to it.
+
+    `generation` is that of the connections: ids of another server cannot be compared.
+    """
+
+    position: int
+    transaction: int
+    generation: int
+
+
+class SealedBatch(NamedTuple):
+    """What a round has stored: the checkpoint, its signed note, and who is to be notified."""
+
+    checkpoint: Checkpoint
+    note: str
+    addressees: Collection[str]
+    is_full: bool
+
+
+class AuditSealer:
+    """The worker that seals, on one replica at a time."""
+
+    def __init__(
+        self,
+        database: "Database",
+        keys: AuditKeys,
+        checkpoint_file: Path | None,
+        emit: EmitEvent,
+        notify: Callable[[Collection[str]], None],
+        metrics: BusMetrics,
+    ) -> None:
+        """Sign with *keys*; publish each checkpoint by *emit* and in *checkpoint_file*."""
+        self._database = database
+        self._keys = keys
+        self._file = CheckpointFile(checkpoint_file) if checkpoint_file else None
+        self._emit = emit
+        self._notify = notify
+        self._metrics = metrics
+        self._published: Checkpoint | None = None
+        self._unwritten_note: str | None = None
+        self._is_file_read = False
+        self._point: SettledPoint | None = None
+        self._refused: set[int] = set()
+        self._worker = PeriodicWorker(
+            self.run_once,
+            PERIOD_SECONDS,
+            failure_event="audit.sealing_failed",
+            failures=(*DATABASE_UNAVAILABLE, HistoryConflict, TreeDamaged),
+        )
+
+    async def run(self) -> None:
+        """Seal twice a second, until cancelled."""
+        await self._worker.run()
+
+    @property
+    def succeeded_at(self) -> float:
+        """When the last round ended without an error, on the monotonic clock."""
+        return self._worker.succeeded_at
+
+    async def run_once(self) -> bool:
+        """Seal all entries that are committed, unless another replica is sealing.
+
+        Raises:
+            HistoryConflict: the log does not contain what was published.
+            TreeDamaged: a row of the tree is missing.
+            OSError, asyncpg.PostgresError: the database is unavailable.
+        """
+        is_full = True
+        while is_full:
+            async with (
+                self._database.bus_reads.acquire() as connection,
+                connection.transaction(),
+            ):
+                batch = await self._seal_batch(connection)
+            if batch is not None:
+                self._published, self._unwritten_note = batch.checkpoint, batch.note
+                self._notify(batch.addressees)
+            await self._write_file()
+            is_full = batch is not None and batch.is_full
+        return True
+
+    async def _seal_batch(self, connection: Any) -> SealedBatch | None:
+        """Append the next entries and store their checkpoint; None if there was nothing to do."""
+        if not await try_transaction_lock(connection, ADVISORY_LOCK):
+            return None
+        last = await connection.fetchrow(QUERIES["last_checkpoint"])
+        horizon = await connection.fetchrow(QUERIES["horizon"])
+        stored_floor = last["floor"] if last else 0
+        entries, is_full = await self._fetch_authentic(connection, stored_floor)
+        floor = await self._advance_floor(connection, stored_floor, horizon)
+        if not entries:
+            return None
+        size = last["size"] if last else 0
+        await self._require_known_history(connection, size, last["root"] if last else None)
+        tree = await load_accumulator(connection, size)
+        hashes = [hash_leaf(entry["content"]) for entry in entries]
+        nodes = [b"".join(tree.append(leaf_hash)) or None for leaf_hash in hashes]
+        await connection.execute(
+            QUERIES["append"],
+            list(range(size, tree.size)),
+            [entry["id"] for entry in entries],
+            hashes,
+            nodes,
+        )
+        checkpoint = Checkpoint(
+            origin=self._keys.note_signer.name,
+            size=tree.size,
+            root=tree.root,
+            # A clock that was set back must not make a newer checkpoint look older.
+            at=max(horizon["now"], last["at"]) if last else horizon["now"],
+        )
+        note = self._keys.note_signer.sign(checkpoint)
+        await connection.execute(
+            QUERIES["store_checkpoint"],
+            checkpoint.size,
+            checkpoint.root,
+            note,
+            floor,
+            checkpoint.at,
+        )
+        event = AuditCheckpointSealed(
+            origin=checkpoint.origin,
+            size=checkpoint.size,
+            root=base64.b64encode(checkpoint.root).decode(),
+            checkpoint=note,
+            timestamp=horizon["now"],
+        )
+        addressees = await self._emit(connection, event, horizon["now"])
+        self._metrics.count_sealed(len(entries))
+        return SealedBatch(checkpoint, note, addressees, is_full)
+
+    async def _fetch_authentic(self, connection: Any, floor: int) -> tuple[list[Any], bool]:
+        """Return up to `BATCH_ROWS` entries without a leaf, and whether there may be more.
+
+        An entry without a valid authentication code was not written by govid. It gets no leaf, and
+        `govid audit verify` names it.
+        """
+        found: list[Any] = []
+        position = floor
+        while len(found) < BATCH_ROWS:
+            rows = await connection.fetch(QUERIES["candidates"], position, BATCH_ROWS)
+            for row in rows:
+                if self._keys.is_authentic(row["content"], row["mac"]):
+                    found.append(row)
+                else:
+                    self._refuse(row["position"])
+            if len(rows) < BATCH_ROWS:
+                return found, False
+            position = rows[-1]["position"]
+        return found[:BATCH_ROWS], True
+
+    def _refuse(self, position: int) -> None:
+        if position not in self._refused:
+            self._refused.add(position)
+            self._metrics.count_refused_entry()
+            log.error("audit.entry_refused", extra={"position": position})
+
+    async def _advance_floor(self, connection: Any, floor: int, horizon: Any) -> int:
+        """Return the floor of the next checkpoint, and choose the point that follows."""
+        generation = self._database.generation.number
+        point = self._point
+        if point is not None and point.generation != generation:
+            point = None
+        if point is not None and point.transaction < horizon["oldest"]:
+            floor = max(floor, point.position)
+            point = None
+        if point is None and horizon["highest"] > floor:
+            current: int = await connection.fetchval(QUERIES["current_transaction"])
+            point = SettledPoint(horizon["highest"], current, generation)
+        self._point = point
+        return floor
+
+    async def _require_known_history(
+        self, connection: Any, size: int, stored_root: bytes | None
+    ) -> None:
+        """Check the stored tree against its last checkpoint, and against what was published."""
+        if self._file is not None and not self._is_file_read:
+            await self._read_file(self._file)
+        known = self._published
+        if known is not None and known.size > size:
+            raise HistoryConflict("the log is shorter than a published checkpoint")
+        if stored_root is not None and await compute_root(connection, size) != stored_root:
+            raise HistoryConflict("the tree is not that of its last checkpoint")
+        if known is None or (known.size == size and known.root == stored_root):
+            return
+        if await compute_root(connection, known.size) != known.root:
+            raise HistoryConflict("the log does not contain a published checkpoint")
+
+    async def _read_file(self, file: CheckpointFile) -> None:
+        """Read the checkpoint that this or an earlier process has written to the file.
+
+        Raises:
+            HistoryConflict: the file holds something else.
+        """
+        try:
+            note = await file.read()
+            known = open_note(note, self._keys.note_verifiers) if note else None
+        except (InvalidNote, InvalidCheckpointFile, OSError) as error:
+            raise HistoryConflict("the checkpoint file holds no checkpoint of this log") from error
+        if known is not None and (self._published is None or known.size > self._published.size):
+            self._published = known
+        self._is_file_read = True
+
+    async def _write_file(self) -> None:
+        """Write the newest checkpoint to the file; after an error the next round tries again."""
+        if self._file is None or self._unwritten_note is None:
+            return
+        try:
+            await self._file.write(self._unwritten_note)
+        except (OSError, InvalidCheckpointFile) as error:
+            log.warning("audit.checkpoint_file_failed", extra={"error_class": type(error).__name__})
+            return
+        self._unwritten_note = None
