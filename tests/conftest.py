@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
 
 from govid.bus import BusSettings, Database
+from tests import audit_names
 from tests.backends import kafka, postgres
 
 # A slow machine is no fault; and what is said of a commit once is said of it again. Elsewhere each
@@ -16,6 +17,29 @@ hypothesis.settings.register_profile(
     "govid", deadline=None, derandomize=os.environ.get("GOVID_CI") == "1"
 )
 hypothesis.settings.load_profile("govid")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--audit-names",
+        action="store_true",
+        help="fail if a test of HTTP or of a command produces no entry of some audit event",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    audit_names.begin_run(config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if audit_names.missing_names(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if names := audit_names.missing_names(config):
+        terminalreporter.section("audit events without a producer", red=True)
+        terminalreporter.line(" ".join(names))
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -52,10 +76,14 @@ def kafka_address() -> Iterator[str]:
 
 
 @pytest.fixture
-async def database_url(postgres_server: str, template: str) -> AsyncIterator[str]:
+async def database_url(
+    postgres_server: str, template: str, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
     """Return the URL of a fresh, migrated database; it is dropped afterwards."""
     url = await postgres.clone(postgres_server, template)
     yield url
+    if audit_names.is_producer(request.path):
+        await audit_names.record_names(url)
     await postgres.drop(postgres_server, url)
 
 
