@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
+    from govid.bus.audit.data_reads import DataReadRecorder, ReadNotRecorded
     from govid.bus.delivery.subscriptions import Delivery, Handler, Subscriber, Subscriptions
     from govid.bus.module import Module
     from govid.bus.settings import AuditSettings, BusSettings
@@ -55,6 +56,7 @@ else:
     __getattr__ = import_on_use(
         __name__,
         {
+            "audit.data_reads": ("DataReadRecorder", "ReadNotRecorded"),
             "delivery.subscriptions": (
                 "Delivery",
                 "Handler",
@@ -127,6 +129,7 @@ __all__ = [
     "BlockedAccounts",
     "BusSettings",
     "Clock",
+    "DataReadRecorder",
     "Database",
     "DeferredAccessEvent",
     "Delivery",
@@ -148,6 +151,7 @@ __all__ = [
     "QuotaReached",
     "QuotaRule",
     "RateExceeded",
+    "ReadNotRecorded",
     "Subscriber",
     "Subscriptions",
     "SystemClock",

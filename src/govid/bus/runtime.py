@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from govid.bus.audit.data_reads import DataReadRecorder
 from govid.bus.audit.entries import EntryFactory
 from govid.bus.audit.keys import AuditKeys
 from govid.bus.audit.sealer import AuditSealer
@@ -104,6 +105,7 @@ class Bus:
         self.uow = UnitOfWork(
             self.database.requests, self._outbox, clock, self.wakeups.notify, generation
         )
+        self.data_reads = DataReadRecorder(self.uow)
         self._handlers_uow = UnitOfWork(
             self.database.bus, self._outbox, clock, self.wakeups.notify, generation
         )

@@ -17,12 +17,13 @@ from govid.bus.audit.keys import AuditKeys
 from govid.bus.audit.rules import AUDIT_RULES, DATA_READ, AuditRule, Member, RestrictedKind
 from govid.bus.events.envelope import EventEnvelope
 from govid.bus.settings import AuditSettings
+from govid.bus.shared.context import Actor
 from govid.bus.shared.privacy import RedactedStruct
 
 MAX_TEXT_LENGTH = 240
 """How long a text in an entry may be. An access proof must fit into 2 kB."""
 UNLISTED = "unlisted"
-"""Stands for a reason that is no code: another system may have sent a text."""
+"""Replaces a reason that is no code: another system may have sent a text."""
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -107,9 +108,7 @@ class EntryFactory:
             id=envelope.id,
             event=rule.name,
             at=at,
-            actor=EntryActor(
-                kind=actor.kind, id=actor.id if actor.kind in ("account", "module") else None
-            ),
+            actor=EntryActor(kind=actor.kind, id=_readable_actor_id(actor, rule)),
             subject=None if subject is None else str(subject),
             resource=_text_or_none(getattr(event, rule.resource) if rule.resource else None),
             outcome=rule.outcome if isinstance(rule.outcome, str) else rule.outcome(event),
@@ -172,6 +171,16 @@ class EntryFactory:
             }
             for kind, members in values.items()
         }
+
+
+def _readable_actor_id(actor: Actor, rule: AuditRule) -> str | None:
+    """Return the id of *actor* if it may stay in the entry.
+
+    The person whose data was read gets the entry, and learns the role of the reader only.
+    """
+    if actor.kind == "account":
+        return None if rule.name == DATA_READ else actor.id
+    return actor.id if actor.kind == "module" else None
 
 
 def _read_member(event: Any, member: Member) -> tuple[str, Any]:
