@@ -28,7 +28,7 @@ from govid.bus.events.registry import EventRegistry
 from govid.bus.operations.inspection import OutboxInspection
 from govid.bus.operations.operator_actions import OperatorActions
 from govid.gateway.cli.output import Output
-from tests.audit_entries import entry_factory
+from tests.audit_entries import AUDIT_KEY, entry_factory
 from tests.integration.cli.json_members import JsonMembers, recording
 from tests.unit.cli.golden import PLAIN
 
@@ -165,9 +165,11 @@ def outbox(database: Database, connection: Any) -> OutboxFixture:
 
 @pytest.fixture
 def runner(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """Return a runner of commands whose only setting is the test's database."""
+    """Return a runner of commands, with the test's database and the key of its audit log."""
     monkeypatch.chdir(tmp_path)
-    return CliRunner(env={**PLAIN, "GOVID_DATABASE_URL": database_url})
+    return CliRunner(
+        env={**PLAIN, "GOVID_DATABASE_URL": database_url, "GOVID_AUDIT_KEY": AUDIT_KEY}
+    )
 
 
 @pytest.fixture

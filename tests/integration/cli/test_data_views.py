@@ -12,10 +12,24 @@ from tests.integration.cli.conftest import OutboxFixture, in_thread
 from tests.integration.cli.test_accounts import ADA, INSERT
 
 TAIL = ("events", "tail", "--source", "outbox", "--since", "1h", "--no-follow", "--raw")
+REASON = ("--reason", "case 71")
 VIEWS = [
     (("accounts", "show", str(ADA)), ("accounts show", str(ADA), "")),
     (("accounts", "show", str(ADA), "--json"), ("accounts show", str(ADA), "")),
-    ((*TAIL, "--reason", "case 71"), ("events tail --raw", None, "case 71")),
+    ((*TAIL, *REASON), ("events tail --raw", None, "case 71")),
+    (("accounts", "block", str(ADA), "--dry-run"), ("accounts show", str(ADA), "")),
+    (
+        ("accounts", "forgive", str(ADA), "--dry-run", *REASON),
+        ("accounts show", str(ADA), "case 71"),
+    ),
+    (("audit", "search"), ("audit search", None, "")),
+    (("audit", "search", "--account", str(ADA), "--json"), ("audit search", str(ADA), "")),
+    (("audit", "search", "--restricted", *REASON), ("audit search", None, "case 71")),
+    (("audit", "export", "--since", "1h"), ("audit export", None, "")),
+    (
+        ("audit", "export", "--since", "1h", "--restricted", *REASON),
+        ("audit export", None, "case 71"),
+    ),
 ]
 
 
@@ -40,7 +54,7 @@ async def views(connection: Any) -> list[tuple[str, str | None, str]]:
 
 
 @pytest.mark.parametrize(("arguments", "recorded"), VIEWS, ids=str)
-async def test_f13_a_view_is_recorded(
+async def test_f13_r22_a_view_is_recorded(
     govid: Any, ada: UUID, connection: Any, arguments: tuple[str, ...], recorded: Any
 ) -> None:
     result = await in_thread(govid, *arguments)
@@ -49,7 +63,7 @@ async def test_f13_a_view_is_recorded(
 
 
 @pytest.mark.parametrize(("arguments", "recorded"), VIEWS, ids=str)
-async def test_f13_what_cannot_be_recorded_is_not_shown(
+async def test_f13_r22_what_cannot_be_recorded_is_not_shown(
     govid: Any,
     ada: UUID,
     connection: Any,

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests.audit_entries import AUDIT_KEY
 from tests.backends import cluster, terminal
 from tests.backends.govid import BASE
 from tests.backends.ports import free_port
@@ -71,6 +72,7 @@ async def scene(outbox: OutboxFixture, connection: Any, database_url: str, tmp_p
             "GOVID_DATABASE_URL": database_url,
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_AUDIT_KEY": AUDIT_KEY,
             "GOVID_KEY_ENCRYPTION_KEY": "another key for tests, of 32 bytes or more",
         },
         lost=lost,

@@ -71,6 +71,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr
         (("topics", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
         (("events", "tail", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
         (("accounts", "show", "--help"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
+        (("audit", "search", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
         (("keys", "list", "--help"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
         (("dev", "--help"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
         (("migrate", "--help"), WEB | KAFKA | DEPARTMENTS | IDENTITY),

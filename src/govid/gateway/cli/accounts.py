@@ -120,6 +120,20 @@ async def find_account(
     return found[0]
 
 
+async def record_preview(options: OperatorOptions, account_id: UUID) -> None:
+    """Record that the operator is about to see the account, before a change or without one.
+
+    With --yes nothing is shown before the change, whose own event names the operator.
+
+    Raises:
+        BackendUnreachable: it could not be recorded; the caller must show nothing.
+    """
+    if options.dry_run or not options.yes:
+        await record_data_view(
+            find_installation(), "accounts show", reason=options.reason, account_id=account_id
+        )
+
+
 _RESET_QUESTION = "Reset {} attempts of this account and {} of its identifier?"
 
 
@@ -146,6 +160,7 @@ async def _reset_attempts(selector: AccountSelector, options: OperatorOptions) -
     # The preview needs the key too: with another key the identifier's attempts are not found.
     async with open_identity(writes=True) as services:
         account_id = await find_account(services.administration, selector, context)
+        await record_preview(options, account_id)
         used = await services.attempt_reset.preview(account_id, context)
         if not options.dry_run:
             confirm(_RESET_QUESTION.format(used.by_account, used.for_identifier), yes=options.yes)
@@ -196,6 +211,7 @@ async def _release_identifier(
     context = build_operation_context(options.operator)
     async with open_identity(writes=not options.dry_run) as services:
         account_id = await find_account(services.administration, selector, context)
+        await record_preview(options, account_id)
         found = await services.claim_release.preview(account_id, context, verified=verified)
         if not options.dry_run:
             confirmed = found.status is AccountStatus.VERIFIED
@@ -327,6 +343,7 @@ async def _apply_change(
     async with open_identity(writes=not options.dry_run) as services:
         administration = services.administration
         account_id = await find_account(administration, selector, context)
+        await record_preview(options, account_id)
         report = await administration.fetch_report(account_id, context)
         account = report.account
         identity.require_status_change(account_command.kind, account.status)

@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "topics": CommandEntry("topics", "Show the topics in Kafka, and accept changes to them."),
     "accounts": CommandEntry("accounts", "Show an account, block it or restore it."),
+    "audit": CommandEntry("audit.commands", "Search, export and verify the audit log."),
     "keys": CommandEntry("keys", "Show, rotate and retire the keys that sign access tokens."),
     "simulators": CommandEntry(
         "serving.simulators", "Run the simulated departments alone, on a port."

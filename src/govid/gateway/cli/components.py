@@ -36,7 +36,7 @@ def load_audit_settings(installation: Installation) -> AuditSettings:
     """Return the settings of the audit log, with the key that the server of *installation* uses.
 
     Raises:
-        CommandRefused: no audit key is set, so entries could not be told from forged ones.
+        CommandRefused: no audit key is set, so entries would look like forged ones.
     """
     settings = load_server_settings(installation).bus.audit
     if not settings.key and not installation.is_demonstration:

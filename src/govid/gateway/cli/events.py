@@ -21,7 +21,7 @@ from govid.bus.shared.ids import EPOCH
 from govid.bus.shared.privacy import RedactedStruct
 from govid.gateway.cli.errors import BackendUnreachable, CommandRefused, InvalidUsage
 from govid.gateway.cli.filters import MOMENT
-from govid.gateway.cli.operator import log_operator_action, record_data_view
+from govid.gateway.cli.operator import log_operator_action, parse_reason, record_data_view
 from govid.gateway.cli.output import Output, escape_line, json_option, print_note
 from govid.gateway.cli.target import (
     Installation,
@@ -241,14 +241,15 @@ def tail(
     """
     if no_follow and since is None:
         raise InvalidUsage("--no-follow shows past records only: give their start with --since.")
+    stated = parse_reason(reason)
     installation = find_installation()
     if raw:
-        _check_raw_allowed(installation, reason)
+        _check_raw_allowed(installation, stated)
     output = Output(as_json=as_json)
 
     async def print_events() -> None:
         if raw and not installation.is_demonstration:
-            await record_data_view(installation, "events tail --raw", reason=reason or "")
+            await record_data_view(installation, "events tail --raw", reason=stated)
         chosen = tuple(map(Topic, topics)) or tuple(Topic)
         left = limit
         async with follow_events(
@@ -274,7 +275,7 @@ def _matches(event: ObservedEvent, type_: str | None, key: str | None) -> bool:
     )
 
 
-def _check_raw_allowed(installation: Installation, reason: str | None) -> None:
+def _check_raw_allowed(installation: Installation, reason: str) -> None:
     if installation.is_demonstration:
         return
     if not reason:

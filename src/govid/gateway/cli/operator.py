@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import click
@@ -20,7 +20,7 @@ from govid.bus import Actor
 from govid.bus.audit.entries import EntryFactory
 from govid.bus.delivery.outbox import PostgresOutbox
 from govid.bus.delivery.subscriptions import Subscriptions
-from govid.bus.events import DataViewed, OutboxAct
+from govid.bus.events import DataView, DataViewed, OutboxAct
 from govid.bus.events.envelope import EnvelopeFactory
 from govid.bus.events.registry import EventRegistry
 from govid.bus.operations.delivery_filter import DeliveryFilter
@@ -179,9 +179,26 @@ def parse_operator_options(
     Raises:
         click.UsageError: the reason is missing, too long, or seems to hold personal data.
     """
-    stated = (reason or "").strip()
+    stated = parse_reason(reason)
     if not stated and not dry_run:
         raise click.UsageError("This action is recorded: give --reason (or --dry-run).")
+    return OperatorOptions(
+        operator=(actor or "").strip() or current_operator().id or "unknown",
+        reason=stated,
+        rate=rate,
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+    )
+
+
+def parse_reason(reason: str | None) -> str:
+    """Return the stated *reason*, empty if there is none.
+
+    Raises:
+        click.UsageError: it is too long, not one line, or seems to hold personal data.
+    """
+    stated = (reason or "").strip()
     if len(stated) > MAX_REASON_LENGTH or not stated.isprintable():
         raise click.UsageError(
             f"--reason must be one line of at most {MAX_REASON_LENGTH} characters."
@@ -191,14 +208,7 @@ def parse_operator_options(
             "--reason is stored permanently, and this one seems to contain a personal e-mail "
             "address or number."
         )
-    return OperatorOptions(
-        operator=(actor or "").strip() or current_operator().id or "unknown",
-        reason=stated,
-        rate=rate,
-        dry_run=dry_run,
-        yes=yes,
-        as_json=as_json,
-    )
+    return stated
 
 
 def parse_options_and_filter(values: Mapping[str, Any]) -> tuple[OperatorOptions, DeliveryFilter]:
@@ -312,11 +322,8 @@ def _print_result(
         output.print_table(("subscriber", "deliveries"), [*counts.items()])
 
 
-ViewName = Literal["accounts show", "events tail --raw"]
-
-
 async def record_data_view(
-    installation: Installation, view: ViewName, *, reason: str = "", account_id: UUID | None = None
+    installation: Installation, view: DataView, *, reason: str = "", account_id: UUID | None = None
 ) -> None:
     """Store the event `operator.data.viewed`.
 

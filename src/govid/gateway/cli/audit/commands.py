@@ -1,0 +1,16 @@
+"""The command group `govid audit`."""
+
+import click
+import rich_click
+
+from govid.gateway.cli.audit.export import export
+from govid.gateway.cli.audit.search import search
+
+
+@click.group("audit", cls=rich_click.RichGroup, epilog="Example: govid audit search --since 1h")
+def command() -> None:
+    """Search, export and verify the audit log: who did what, and who saw what."""
+
+
+for each in (search, export):
+    command.add_command(each)
