@@ -9,11 +9,13 @@ import os
 import stat
 from pathlib import Path
 
+from govid.bus.audit.signed_notes import InvalidNote
+
 MAX_FILE_BYTES = 65_536
 
 
 class InvalidCheckpointFile(Exception):
-    """The path names no regular file, or one that is too large for a checkpoint."""
+    """The path names no regular file."""
 
 
 class CheckpointFile:
@@ -28,7 +30,8 @@ class CheckpointFile:
 
         Raises:
             OSError: the file cannot be read.
-            InvalidCheckpointFile: it is no regular file, too large, or not UTF-8.
+            InvalidCheckpointFile: it is no regular file.
+            InvalidNote: it is too large for a checkpoint, or not UTF-8.
         """
         return await asyncio.to_thread(read_note_file, self._path)
 
@@ -44,7 +47,8 @@ class CheckpointFile:
     def _replace(self, note: str) -> None:
         if self._path.exists() and not self._path.is_file():
             raise InvalidCheckpointFile
-        draft = self._path.with_name(f".{self._path.name}.new")
+        # A name of its own: several processes may write the file, one after the other.
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.new")
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
@@ -59,7 +63,8 @@ def read_note_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str | None:
 
     Raises:
         OSError: the file cannot be read.
-        InvalidCheckpointFile: it is no regular file, too large, or not UTF-8.
+        InvalidCheckpointFile: it is no regular file.
+        InvalidNote: it is too large for a checkpoint, or not UTF-8.
     """
     try:
         # A pipe or a device would block or never end.
@@ -68,12 +73,12 @@ def read_note_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str | None:
         return None
     with os.fdopen(descriptor, "rb") as handle:
         status = os.fstat(handle.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+        if not stat.S_ISREG(status.st_mode):
             raise InvalidCheckpointFile
         content = handle.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise InvalidCheckpointFile
+        raise InvalidNote("the file is too large")
     try:
         return content.decode() or None
-    except UnicodeDecodeError as error:
-        raise InvalidCheckpointFile from error
+    except UnicodeDecodeError:
+        raise InvalidNote("the file is not UTF-8") from None

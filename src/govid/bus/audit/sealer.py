@@ -88,6 +88,7 @@ class AuditSealer:
         self._published: Checkpoint | None = None
         self._unwritten_note: str | None = None
         self._is_file_read = False
+        self._file_failure: str | None = None
         self._point: SettledPoint | None = None
         self._refused: set[int] = set()
         self._worker = PeriodicWorker(
@@ -136,9 +137,13 @@ class AuditSealer:
         horizon = await connection.fetchrow(QUERIES["horizon"])
         stored_floor = last["floor"] if last else 0
         entries, is_full = await self._fetch_authentic(connection, stored_floor)
-        floor = await self._advance_floor(connection, stored_floor, horizon)
+        await self._choose_point(connection, stored_floor, horizon)
         if not entries:
             return None
+        self._refused = {one for one in self._refused if one > stored_floor}
+        # Above the last entry of a full batch there may be others that wait for the next one.
+        end = entries[-1]["position"] if is_full else horizon["highest"]
+        floor = self._compute_floor(stored_floor, min(end, horizon["highest"]), horizon["oldest"])
         size = last["size"] if last else 0
         await self._require_known_history(connection, size, last["root"] if last else None)
         tree = await load_accumulator(connection, size)
@@ -189,7 +194,7 @@ class AuditSealer:
         while len(found) < BATCH_ROWS:
             rows = await connection.fetch(QUERIES["candidates"], position, BATCH_ROWS)
             for row in rows:
-                if self._keys.is_authentic(row["content"], row["mac"]):
+                if self._is_authentic(row):
                     found.append(row)
                 else:
                     self._refuse(row["position"])
@@ -198,33 +203,44 @@ class AuditSealer:
             position = rows[-1]["position"]
         return found[:BATCH_ROWS], True
 
+    def _is_authentic(self, row: Any) -> bool:
+        """Tell whether govid wrote this entry, and as this row: a copied content has another id."""
+        begins = b'{"id":"%s",' % str(row["id"]).encode()
+        content: bytes = row["content"]
+        return content.startswith(begins) and self._keys.is_authentic(content, row["mac"])
+
     def _refuse(self, position: int) -> None:
         if position not in self._refused:
             self._refused.add(position)
             self._metrics.count_refused_entry()
             log.error("audit.entry_refused", extra={"position": position})
 
-    async def _advance_floor(self, connection: Any, floor: int, horizon: Any) -> int:
-        """Return the floor of the next checkpoint, and choose the point that follows."""
+    async def _choose_point(self, connection: Any, floor: int, horizon: Any) -> None:
+        """Choose the position that the floor rises to next, unless there is such a point."""
         generation = self._database.generation.number
         point = self._point
-        if point is not None and point.generation != generation:
-            point = None
-        if point is not None and point.transaction < horizon["oldest"]:
-            floor = max(floor, point.position)
-            point = None
-        if point is None and horizon["highest"] > floor:
+        if point is not None and point.generation == generation and point.position > floor:
+            return
+        self._point = None
+        if horizon["highest"] > floor:
             current: int = await connection.fetchval(QUERIES["current_transaction"])
-            point = SettledPoint(horizon["highest"], current, generation)
-        self._point = point
-        return floor
+            self._point = SettledPoint(horizon["highest"], current, generation)
+
+    def _compute_floor(self, floor: int, end: int, oldest: int) -> int:
+        """Return the floor of the next checkpoint: at most *end*, up to which all are sealed.
+
+        *oldest* is the oldest transaction that writes: older ones can add no entry any more.
+        """
+        point = self._point
+        if point is None or point.transaction >= oldest:
+            return floor
+        return max(floor, min(point.position, end))
 
     async def _require_known_history(
         self, connection: Any, size: int, stored_root: bytes | None
     ) -> None:
         """Check the stored tree against its last checkpoint, and against what was published."""
-        if self._file is not None and not self._is_file_read:
-            await self._read_file(self._file)
+        await self._read_file()
         known = self._published
         if known is not None and known.size > size:
             raise HistoryConflict("the log is shorter than a published checkpoint")
@@ -235,28 +251,42 @@ class AuditSealer:
         if await compute_root(connection, known.size) != known.root:
             raise HistoryConflict("the log does not contain a published checkpoint")
 
-    async def _read_file(self, file: CheckpointFile) -> None:
+    async def _read_file(self) -> None:
         """Read the checkpoint that this or an earlier process has written to the file.
+
+        A file that cannot be read is tried again in the next round, and is not written before.
 
         Raises:
             HistoryConflict: the file holds something else.
         """
+        if self._file is None or self._is_file_read:
+            return
         try:
-            note = await file.read()
+            note = await self._file.read()
             known = open_note(note, self._keys.note_verifiers) if note else None
-        except (InvalidNote, InvalidCheckpointFile, OSError) as error:
+        except InvalidNote as error:
             raise HistoryConflict("the checkpoint file holds no checkpoint of this log") from error
+        except (OSError, InvalidCheckpointFile) as error:
+            self._log_file_failure(error)
+            return
         if known is not None and (self._published is None or known.size > self._published.size):
             self._published = known
         self._is_file_read = True
 
     async def _write_file(self) -> None:
         """Write the newest checkpoint to the file; after an error the next round tries again."""
-        if self._file is None or self._unwritten_note is None:
+        if self._file is None or not self._is_file_read or self._unwritten_note is None:
             return
         try:
             await self._file.write(self._unwritten_note)
         except (OSError, InvalidCheckpointFile) as error:
-            log.warning("audit.checkpoint_file_failed", extra={"error_class": type(error).__name__})
+            self._log_file_failure(error)
             return
-        self._unwritten_note = None
+        self._unwritten_note = self._file_failure = None
+
+    def _log_file_failure(self, error: Exception) -> None:
+        """Log *error*, unless the last attempt ended alike: there are two attempts a second."""
+        name = type(error).__name__
+        if name != self._file_failure:
+            self._file_failure = name
+            log.warning("audit.checkpoint_file_failed", extra={"error_class": name})

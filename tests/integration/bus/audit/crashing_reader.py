@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from govid.bus import BusSettings, Database, DataReadRecorder, OperationContext, Transaction
-from tests.integration.bus.audit.test_data_reads import a_read, context_of
+from tests.integration.bus.audit.sealed_log import a_read, context_of
 from tests.integration.bus.harness import BusFixture, LedgerHandler
 
 

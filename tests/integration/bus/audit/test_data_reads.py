@@ -4,15 +4,13 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
 
 from govid.bus import (
-    Actor,
     Database,
     DataReadRecorder,
     OperationContext,
@@ -22,6 +20,7 @@ from govid.bus import (
 )
 from govid.bus.events import DataRead
 from govid.gateway.http.problems import problem_for_error
+from tests.integration.bus.audit.sealed_log import a_read, context_of
 from tests.integration.bus.harness import BusFixture, wait_until
 
 ENTRIES = "SELECT count(*) FROM audit.entry WHERE event = 'data.read'"
@@ -53,22 +52,6 @@ def gated(replica: BusFixture) -> GatedUnitOfWork:
 @pytest.fixture
 def recorder(gated: GatedUnitOfWork) -> DataReadRecorder:
     return DataReadRecorder(gated)  # type: ignore[arg-type] - it has the one method that is used
-
-
-def a_read(account_id: UUID | None = None, reader_id: UUID | None = None) -> DataRead:
-    return DataRead(
-        account_id=account_id or uuid4(),
-        reader_id=reader_id or uuid4(),
-        role="caseworker",
-        purpose="review",
-        fields=["identifiers"],
-        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-
-
-def context_of(read: DataRead) -> OperationContext:
-    reader = Actor(kind="account", id=str(read.reader_id))
-    return OperationContext(correlation_id="read", actor=reader)
 
 
 def begin(recorder: DataReadRecorder, *reads: DataRead) -> list[asyncio.Task[None]]:
