@@ -122,6 +122,11 @@ class BusMetrics:
             "Entries of the audit log that govid has not written, and so are never sealed.",
             registry=registry,
         )
+        self._history_conflicts = Counter(
+            "govid_audit_history_conflicts",
+            "Rounds of the sealer that ended because the log lacks what was published.",
+            registry=registry,
+        )
         self._leases_lost = Counter(
             "govid_leases_lost",
             "Transactions that fencing stopped, because another replica owns the bucket.",
@@ -151,6 +156,10 @@ class BusMetrics:
     def count_refused_entry(self) -> None:
         """Count an entry of the audit log whose authentication code is not valid."""
         self._refused_entries.inc()
+
+    def count_history_conflict(self) -> None:
+        """Count a round of the sealer in which the log did not contain what was published."""
+        self._history_conflicts.inc()
 
     def count_emitted(self, types: Iterable[str]) -> None:
         """Count events by their types."""

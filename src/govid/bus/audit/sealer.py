@@ -89,6 +89,7 @@ class AuditSealer:
         self._unwritten_note: str | None = None
         self._is_file_read = False
         self._file_failure: str | None = None
+        self._conflict = ""
         self._point: SettledPoint | None = None
         self._refused: set[int] = set()
         self._worker = PeriodicWorker(
@@ -121,13 +122,26 @@ class AuditSealer:
                 self._database.bus_reads.acquire() as connection,
                 connection.transaction(),
             ):
-                batch = await self._seal_batch(connection)
+                batch = await self._seal_or_report(connection)
             if batch is not None:
                 self._published, self._unwritten_note = batch.checkpoint, batch.note
                 self._notify(batch.addressees)
             await self._write_file()
             is_full = batch is not None and batch.is_full
         return True
+
+    async def _seal_or_report(self, connection: Any) -> SealedBatch | None:
+        try:
+            batch = await self._seal_batch(connection)
+        except HistoryConflict as error:
+            self._metrics.count_history_conflict()
+            if str(error) != self._conflict:
+                self._conflict = str(error)
+                log.critical("audit.history_conflict", extra={"reason": self._conflict})
+            raise
+        if batch is not None:
+            self._conflict = ""
+        return batch
 
     async def _seal_batch(self, connection: Any) -> SealedBatch | None:
         """Append the next entries and store their checkpoint; None if there was nothing to do."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from prometheus_client import CollectorRegistry
+
 from govid.bus import Actor, BusSettings, Database, OperationContext
 from govid.bus.audit.keys import AuditKeys
 from govid.bus.audit.merkle import TreeAccumulator, hash_leaf
@@ -50,6 +52,8 @@ class SealedLog:
         self.replica = BusFixture(settings, database, LedgerHandler())
         self.database = database
         self.keys = AuditKeys.from_settings(AUDIT)
+        self.registry = CollectorRegistry()
+        self._metrics = BusMetrics(self.registry)
 
     def build_sealer(
         self,
@@ -61,7 +65,7 @@ class SealedLog:
     ) -> AuditSealer:
         """Return a sealer that has sealed nothing yet, as after a restart."""
         return AuditSealer(
-            database or self.database, self.keys, file, emit or self.emit, notify, BusMetrics()
+            database or self.database, self.keys, file, emit or self.emit, notify, self._metrics
         )
 
     async def emit(

@@ -91,7 +91,7 @@ async def test_r22_the_file_is_written_once_that_is_possible(log: SealedLog, fil
     ids=["garbage", "bytes", "large", "another key", "another log"],
 )
 async def test_r22_a_file_with_something_else_stops_the_sealer(
-    log: SealedLog, tmp_path: Path, content: bytes
+    log: SealedLog, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     file = tmp_path / "checkpoint"
     file.write_bytes(content)
@@ -101,6 +101,8 @@ async def test_r22_a_file_with_something_else_stops_the_sealer(
         with pytest.raises(HistoryConflict):
             await sealer.run_once()
     assert (await log.fetch_checkpoints(), file.read_bytes()) == ([], content)
+    assert [one.message for one in caplog.records] == ["audit.history_conflict"]
+    assert log.registry.get_sample_value("govid_audit_history_conflicts_total") == 2
 
 
 async def test_r22_a_file_of_an_earlier_key_is_accepted(log: SealedLog, tmp_path: Path) -> None:
