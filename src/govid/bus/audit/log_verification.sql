@@ -32,7 +32,7 @@ SELECT entry_id, kind, content FROM audit.restricted WHERE entry_id = ANY($1::uu
 
 -- name: restricted_alone
 -- Personal values without an entry that are younger than entries may be.
-SELECT r.entry_id FROM audit.restricted r
+SELECT DISTINCT r.entry_id FROM audit.restricted r
 WHERE r.at > $1 AND NOT EXISTS (SELECT FROM audit.entry e WHERE e.id = r.entry_id)
 LIMIT $2
 
