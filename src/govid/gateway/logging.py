@@ -126,6 +126,7 @@ ALLOWED_MEMBERS = frozenset(
         "partition",
         "partitions",
         "place",
+        "position",
         "purpose",
         "reason",
         "records",

@@ -274,6 +274,16 @@ async def test_r22_wrong_options_are_named(
     assert await connection.fetchval("SELECT count(*) FROM audit.entry") == 0
 
 
+async def test_r22_without_the_audit_key_no_account_is_changed(
+    govid: Any, runner: CliRunner, connection: Any
+) -> None:
+    await connection.execute(INSERT, ADA)
+    runner.env = {**runner.env, "GOVID_AUDIT_KEY": None}
+    result = await in_thread(govid, "accounts", "block", str(ADA), *WHY)
+    assert (result.exit_code, "GOVID_AUDIT_KEY is not set" in result.stderr) == (3, True)
+    assert await connection.fetchval("SELECT status FROM identity.account") == "verified"
+
+
 async def test_r22_without_the_audit_key_nothing_is_shown(
     runner: CliRunner, outbox: OutboxFixture
 ) -> None:

@@ -101,7 +101,8 @@ async def open_identity(*, writes: bool = False) -> AsyncIterator["Identity"]:
     """Build identity's services on the database; its errors become command errors.
 
     Raises:
-        CommandRefused: the command *writes*, and the pseudonym key of the server is not set.
+        CommandRefused: the command *writes*, and the pseudonym key or the audit key of the server
+            is not set.
         CommandError: identity refused the action.
     """
     installation = find_installation()
@@ -114,6 +115,9 @@ async def open_identity(*, writes: bool = False) -> AsyncIterator["Identity"]:
             "GOVID_PSEUDONYM_KEY is not set. With another key the history could not be read.",
             "Set the key that the server uses.",
         )
+    if writes:
+        # Entries under another key would look like forged ones, and never be sealed.
+        load_audit_settings(installation)
     async with build_components(installation) as components:
         try:
             yield components.identity_services

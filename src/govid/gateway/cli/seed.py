@@ -7,6 +7,7 @@ import click
 import msgspec
 import rich_click
 
+from govid.gateway.cli.components import load_audit_settings
 from govid.gateway.cli.errors import BackendUnreachable, CommandRefused
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option
 from govid.gateway.cli.prompts import confirm
@@ -75,6 +76,8 @@ async def _seed(installation: Installation, people: Sequence[SyntheticPerson]) -
         installation.settings.bus,
         database_url=installation.database_url,
         pseudonym_key=state.pseudonym_key.encode(),
+        # With another key the server would refuse the entries of these people as forged.
+        audit=load_audit_settings(installation),
     )
     password_hash = await asyncio.to_thread(hash_password, state.password)
     added = 0
