@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
+    from govid.bus.audit.access_log import AccessEntryView, AccessLog
+    from govid.bus.audit.access_proofs import (
+        AccessProofs,
+        AccessProofView,
+        ConsistencyProofView,
+        VerifierKeysView,
+    )
     from govid.bus.audit.data_reads import DataReadRecorder, ReadNotRecorded
+    from govid.bus.audit.keys import AuditKeys
     from govid.bus.delivery.subscriptions import Delivery, Handler, Subscriber, Subscriptions
     from govid.bus.module import Module
     from govid.bus.settings import AuditSettings, BusSettings
@@ -57,6 +65,17 @@ else:
         __name__,
         {
             "audit.data_reads": ("DataReadRecorder", "ReadNotRecorded"),
+            "audit.access_log": (
+                "AccessEntryView",
+                "AccessLog",
+            ),
+            "audit.access_proofs": (
+                "AccessProofView",
+                "AccessProofs",
+                "ConsistencyProofView",
+                "VerifierKeysView",
+            ),
+            "audit.keys": ("AuditKeys",),
             "delivery.subscriptions": (
                 "Delivery",
                 "Handler",
@@ -124,11 +143,17 @@ __all__ = [
     "DATABASE_UNAVAILABLE",
     "DEFAULT_LIMIT",
     "MAX_LIMIT",
+    "AccessEntryView",
+    "AccessLog",
+    "AccessProofView",
+    "AccessProofs",
     "Actor",
+    "AuditKeys",
     "AuditSettings",
     "BlockedAccounts",
     "BusSettings",
     "Clock",
+    "ConsistencyProofView",
     "DataReadRecorder",
     "Database",
     "DeferredAccessEvent",
@@ -158,6 +183,7 @@ __all__ = [
     "Transaction",
     "TransactionClosed",
     "UnitOfWork",
+    "VerifierKeysView",
     "build_page",
     "limit_page",
     "rerun_on_conflict",

@@ -72,6 +72,7 @@ def assemble_components(settings: Settings, clock: Clock | None = None) -> Compo
                 bus.database, settings.hmrc.encryption_key, *settings.hmrc.old_encryption_keys
             ),
         },
+        audit=settings.bus.audit,
         registry=registry,
     )
     upstream_metrics = UpstreamMetrics(registry)

@@ -10,6 +10,10 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from govid.bus import (
+    AccessLog,
+    AccessProofs,
+    AuditKeys,
+    AuditSettings,
     Clock,
     Database,
     Module,
@@ -42,6 +46,7 @@ from govid.identity.accounts.identifier_claims import ClaimRelease
 from govid.identity.accounts.registration import Registration
 from govid.identity.cleanup import CleanupWorker
 from govid.identity.controllers.accounts import account_router, verification_router
+from govid.identity.controllers.audit_log import access_log_router, audit_documents_router
 from govid.identity.controllers.credentials import login_router
 from govid.identity.controllers.sessions import session_router
 from govid.identity.controllers.well_known import well_known_router
@@ -114,11 +119,13 @@ def build(
     uow: UnitOfWork,
     clock: Clock,
     departments: Mapping[str, DataExportSource],
+    audit: AuditSettings,
     registry: CollectorRegistry | None = None,
 ) -> Identity:
     """Build identity; the `starts` of its module load the signing key.
 
-    *departments* are the sources of the data export, by name. Metrics are registered in *registry*.
+    *departments* are the sources of the data export, by name; *audit* describes the audit
+    log. Metrics are registered in *registry*.
 
     Raises:
         ValueError: the settings are too weak, or contradict each other.
@@ -202,6 +209,7 @@ def build(
         departments=departments,
         email_transport=email_transport,
     )
+    access_proofs = AccessProofs(database, AuditKeys.from_settings(audit))
     cleanup = CleanupWorker(
         uow,
         {
@@ -234,7 +242,9 @@ def build(
             session_router(
                 password_login, refresh_rotation, session_revoker, SessionListing(uow, sessions)
             ),
+            access_log_router(AccessLog(database), access_proofs),
             well_known_router(settings, keyring.encode_jwks),
+            audit_documents_router(access_proofs, max_age_seconds=settings.jwks_max_age_seconds),
         ),
         subscribers=(
             Subscriber(

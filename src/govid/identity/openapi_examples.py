@@ -239,3 +239,61 @@ EXPORTS = [
         },
     )
 ]
+_READ = "019b8d3d-1a40-7b3c-9d2e-5f6a7b8c9d0e"
+ACCESS_LOGS = [
+    Example(
+        id="shown",
+        summary="An operator has looked at the account",
+        value=[
+            {
+                "id": _READ,
+                "at": "2026-01-05T09:40:00Z",
+                "role": "operator",
+                "organisation": "govid",
+                "purpose": "account_administration",
+                "fields": ["account", "identifiers", "sessions", "life_events", "reviews"],
+                "scope": "account",
+                "is_sealed": True,
+            }
+        ],
+    )
+]
+_CHECKPOINT = (
+    "127.0.0.1:8000/audit\n2\n+wtF4a3SHX76AYTPvxBgcRqXO4R6lqUBCLcYj8V7Igg=\n"
+    "at 2026-01-05T09:40:01Z\n\n— 127.0.0.1:8000/audit c2lnbmF0dXJlIG9mIHRoZSBjaGVja3BvaW50\n"
+)
+_HASH = "qw5XAzAHbIurMDHQBfvFsahDAS+o8pHtVvNwSdIf8Ls="
+ACCESS_PROOFS = [
+    Example(
+        id="proof",
+        summary="The second of two entries",
+        value={
+            "entry": f'{{"id":"{_READ}","event":"data.read","at":"2026-01-05T09:40:00Z"}}',
+            "index": 1,
+            "path": _HASH,
+            "checkpoint": _CHECKPOINT,
+        },
+    )
+]
+CONSISTENCY_PROOFS = [
+    Example(
+        id="grown",
+        summary="From one entry to two",
+        value={"from": 1, "path": _HASH, "checkpoint": _CHECKPOINT},
+    )
+]
+VERIFIER_KEYS = [
+    Example(
+        id="keys",
+        summary="One key",
+        value={
+            "keys": [
+                {
+                    "vkey": "127.0.0.1:8000/audit+3f1c0a9e+"
+                    "AYg2sDc1jxYx3y1S3oAqk3xV0dJrXK8m0yHnq0mWf1aB",
+                    "is_current": True,
+                }
+            ]
+        },
+    )
+]

@@ -11,6 +11,7 @@ from litestar.di import Provide
 
 from govid import identity
 from govid.bus import Database, OperationContext, Principal, SystemClock
+from tests.audit_entries import AUDIT
 from tests.integration.identity.conftest import CONTEXT, SETTINGS, build_uow
 
 EXAMPLE = {
@@ -26,7 +27,9 @@ CREDENTIALS = {"email": "test.nin@example.com", "password": "password123"}
 @pytest.fixture
 async def built(database: Database) -> identity.Identity:
     """Return identity as the gateway gets it, started."""
-    built = identity.build(SETTINGS, database, build_uow(database), SystemClock(), departments={})
+    built = identity.build(
+        SETTINGS, database, build_uow(database), SystemClock(), departments={}, audit=AUDIT
+    )
     await asyncio.gather(*(start() for start in built.module.starts))
     return built
 
@@ -119,6 +122,11 @@ def test_i8_each_route_says_who_may_use_it(app: Litestar) -> None:
         "DELETE /api/auth/sessions/{session_id:uuid}": {"permission"},
         "POST /api/auth/logout": {"permission"},
         "POST /api/auth/logout-all": {"permission"},
+        "GET /api/auth/access-log": {"permission"},
+        "GET /api/auth/access-log/{entry_id:uuid}/proof": {"permission"},
+        "GET /api/auth/audit/consistency": {"public"},
+        "GET /.well-known/audit-checkpoint": {"public"},
+        "GET /.well-known/audit-keys": {"public"},
     }
 
 
