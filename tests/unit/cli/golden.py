@@ -40,6 +40,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("audit",),
     ("audit", "search"),
     ("audit", "export"),
+    ("audit", "verify"),
     ("keys",),
     ("keys", "list"),
     ("keys", "rotate"),

@@ -18,7 +18,7 @@
 | `outbox verify` | `outbox/verify.py` |
 | `topics list`, `accept`, `accept-ahead`, `accept-gap`, `skip` | `topics.py` |
 | `accounts show`, `block`, `restore`, `forgive`, `release` | `accounts.py` |
-| `audit search`, `export` | `audit/search.py`, `audit/export.py`; both use `audit/views.py` |
+| `audit search`, `export`, `verify` | `audit/`; the first two use `audit/views.py` |
 | `keys list`, `rotate`, `retire`, `status`, `reencrypt` | `keys.py` |
 | `asyncapi` | `asyncapi.py` |
 
