@@ -85,7 +85,7 @@ TABLES = (
     """,
 )
 
-# Only the functions below remove rows: they have the setting for the time of their call. The
+# Only the functions below remove rows: they make the setting for the time of their statement. The
 # privilege to delete is their owner's alone, so the setting opens nothing to the application.
 GUARDS = (
     """
@@ -118,7 +118,7 @@ GUARDS = (
 )
 
 # It replaces the word `DEFINER` below.
-DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET govid.purging = 'on'"
+DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
 # Of the given time and the stored retention the earlier counts.
 PURGE = (
@@ -134,11 +134,13 @@ PURGE = (
         IF until_moment IS NULL OR purged_kind = 'entry' THEN
             RAISE invalid_parameter_value USING MESSAGE = 'not a kind of personal values';
         END IF;
+        PERFORM set_config('govid.purging', 'on', true);
         DELETE FROM audit.restricted WHERE (entry_id, kind) IN (
             SELECT entry_id, kind FROM audit.restricted
             WHERE kind = purged_kind AND at < until_moment ORDER BY at LIMIT row_limit
         );
         GET DIAGNOSTICS deleted = ROW_COUNT;
+        PERFORM set_config('govid.purging', 'off', true);
         RETURN deleted;
     END $$
     """,
@@ -162,12 +164,14 @@ PURGE = (
         IF until_index IS NULL THEN
             RETURN 0;
         END IF;
+        PERFORM set_config('govid.purging', 'on', true);
         DELETE FROM audit.entry WHERE position IN (
             SELECT e.position FROM audit.entry e JOIN audit.leaf l ON l.entry_id = e.id
             WHERE l.index < until_index AND e.at < until_moment
             ORDER BY e.position LIMIT row_limit
         );
         GET DIAGNOSTICS deleted = ROW_COUNT;
+        PERFORM set_config('govid.purging', 'off', true);
         RETURN deleted;
     END $$
     """,

@@ -37,6 +37,7 @@ BASE = {
     "GOVID_QUOTA_EMAILS_PER_HOUR": "0",
     "GOVID_KEY_ENCRYPTION_KEY": secrets.token_urlsafe(48),
     "GOVID_PSEUDONYM_KEY": secrets.token_urlsafe(48),
+    "GOVID_AUDIT_KEY": secrets.token_urlsafe(48),
 }
 FLOOR_OF_HASHES = {
     "GOVID_ARGON2_TIME_COST": "2",

@@ -12,6 +12,7 @@ import uvicorn
 from govid.gateway.app import create_app
 from govid.gateway.http.protocol import LimitedHttpProtocol
 from govid.gateway.settings import Settings, load_from_environment
+from tests.audit_entries import AUDIT_KEY
 
 READY_SECONDS = 10
 
@@ -27,6 +28,7 @@ def demonstration(database_url: str, folder: Path, **changes: object) -> Setting
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "GOVID_DATA_DIR": folder,
             "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_AUDIT_KEY": AUDIT_KEY,
             "GOVID_SIMULATE_DEATH_EVENT": False,
             "GOVID_ARGON2_MEMORY_KIB": 19_456,
             "GOVID_LOG_FORMAT": "json",
@@ -46,6 +48,7 @@ def production(database_url: str, folder: Path, **changes: object) -> Settings:
             "GOVID_KAFKA_ALLOW_PLAINTEXT": True,
             "GOVID_DATA_DIR": folder,
             "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_AUDIT_KEY": AUDIT_KEY,
             "GOVID_KEY_ENCRYPTION_KEY": "another key for tests, 32 bytes long",
             "GOVID_PUBLIC_URL": "https://id.example",
             "GOVID_ALLOWED_HOSTS": "id.example",

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.commands import commands
+from tests.audit_entries import AUDIT_KEY
 from tests.http.client import NHS, PASSWORD, Client
 from tests.unit.cli.golden import PLAIN
 
@@ -27,7 +28,12 @@ Govid = Callable[..., Awaitable[int]]
 def govid(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Govid:
     """Return what runs `govid accounts` on the server's database and returns its exit code."""
     monkeypatch.chdir(tmp_path)
-    env = {**PLAIN, "GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": "k" * 32}
+    env = {
+        **PLAIN,
+        "GOVID_DATABASE_URL": database_url,
+        "GOVID_PSEUDONYM_KEY": "k" * 32,
+        "GOVID_AUDIT_KEY": AUDIT_KEY,
+    }
 
     async def run(verb: str) -> int:
         words = ["accounts", verb, "--email", "--reason", "a test", "--yes"]
@@ -86,7 +92,12 @@ async def block(database_url: str, folder: Path) -> int:
         *(sys.executable, "-m", "govid", "accounts", "block", "--email"),
         *("--reason", "a test", "--yes"),
         cwd=folder,
-        env={**os.environ, "GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": "k" * 32},
+        env={
+            **os.environ,
+            "GOVID_DATABASE_URL": database_url,
+            "GOVID_PSEUDONYM_KEY": "k" * 32,
+            "GOVID_AUDIT_KEY": AUDIT_KEY,
+        },
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

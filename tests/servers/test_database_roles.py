@@ -23,9 +23,11 @@ from govid.gateway.checks.database import database_problems
 from govid.gateway.checks.production import backend_problems
 from govid.gateway.checks.roles import role_warnings
 from govid.gateway.database_roles import (
+    AUDIT_TABLES,
     CHANGED_ROWS,
     REMOVED_ROWS,
     RETENTION_FUNCTIONS,
+    SCHEMAS,
     DatabaseRoles,
 )
 from govid.gateway.migrations import upgrade
@@ -33,6 +35,7 @@ from govid.gateway.settings import load_from_environment
 from govid.hmrc.models import Base as Hmrc
 from govid.identity.models import Base as Identity
 from govid.nhs.models import Base as Nhs
+from tests.audit_entries import AUDIT_KEY
 from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.backends.forked_commands import run
 from tests.backends.govid import BASE
@@ -135,7 +138,7 @@ async def test_the_owner_owns_everything(server: DebianServer) -> None:
         " UNION SELECT nspowner FROM pg_namespace WHERE nspname = ANY($1)"
         " UNION SELECT proowner FROM pg_proc WHERE pronamespace::regnamespace::text = ANY($1)"
         ") AS owners",
-        list(CHANGED_ROWS),
+        list(SCHEMAS),
     )
     assert [row[0] for row in rows] == [ROLES.owner]
 
@@ -150,8 +153,8 @@ async def privileges_of(server: DebianServer) -> list[tuple[str, str, str]]:
             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ANY($1)
                 OR c.relname = 'govid_version'
             UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname = ANY($1)
-            UNION ALL SELECT 'bus.' || proname, proacl FROM pg_proc
-            WHERE pronamespace = 'bus'::regnamespace
+            UNION ALL SELECT n.nspname || '.' || p.proname, p.proacl FROM pg_proc p
+            JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('audit', 'bus')
         ) AS objects, aclexplode(acl) AS a
         WHERE a.grantee NOT IN (0, $2::text::regrole) ORDER BY 1, 2, 3
         """,
@@ -209,6 +212,21 @@ REFUSED = [
     "UPDATE bus.retention SET kept_for = '0'",
     "INSERT INTO bus.retention (kept_for) VALUES ('0')",
     "DELETE FROM bus.retention",
+    "INSERT INTO audit.retention (kind, kept_for) VALUES ('x', '0')",
+    "UPDATE audit.retention SET kept_for = '0'",
+    *(
+        statement.format(table)
+        for table in ("entry", "restricted", "leaf", "checkpoint")
+        for statement in (
+            "DELETE FROM audit.{}",
+            "TRUNCATE audit.{}",
+            "UPDATE audit.{} SET at = at",
+        )
+        if (table, statement[:6]) != ("leaf", "UPDATE")
+    ),
+    "UPDATE audit.leaf SET hash = hash",
+    "ALTER TABLE audit.entry DISABLE TRIGGER entry_is_immutable",
+    "SELECT setval('audit.entry_position', 1)",
     "UPDATE public.govid_version SET version_num = '0027'",
     "SELECT setval('bus.event_position', 1)",
     "SELECT bus.is_event_range_needed(NULL, NULL)",
@@ -269,6 +287,7 @@ def tables_of(metadata: MetaData) -> list[str]:
 TABLES = [
     *(f"bus.{line.split()[1]}" for line in EXPECTED_SCHEMA if line.startswith("table ")),
     *(name for base in (Identity, Nhs, Hmrc) for name in tables_of(base.metadata)),
+    *(f"audit.{name}" for name in AUDIT_TABLES),
     "identity.throttle",
     "identity.claimed_facts",
     "identity.evidence",
@@ -280,12 +299,13 @@ TABLES = [
 ]
 EVERY = [
     Privilege("USAGE", "SCHEMA", "bus", f"{ROLES.application}, {ROLES.purge}"),
+    Privilege("USAGE", "SCHEMA", "audit", f"{ROLES.application}, {ROLES.purge}"),
     *(Privilege("USAGE", "SCHEMA", name) for name in ("identity", "nhs", "hmrc")),
     *(
         Privilege(act, "TABLE", name)
         for act in ("SELECT", "INSERT")
         for name in sorted(set(TABLES))
-        if (act, name) != ("INSERT", "bus.retention")
+        if act == "SELECT" or not name.endswith(".retention")
     ),
     Privilege("SELECT", "TABLE", "public.govid_version"),
     *(
@@ -295,16 +315,18 @@ EVERY = [
         for name in names
     ),
     Privilege("SELECT", "SEQUENCE", "bus.event_position"),
+    Privilege("SELECT", "SEQUENCE", "audit.entry_position"),
     *(
         Privilege("USAGE", "SEQUENCE", name)
         for name in (
+            "audit.entry_position",
             "bus.event_position",
             "nhs.patient_number",
             "hmrc.consent_generation",
             "hmrc.tax_record_number",
         )
     ),
-    *(Privilege("EXECUTE", "FUNCTION", f"bus.{name}", ROLES.purge) for name in RETENTION_FUNCTIONS),
+    *(Privilege("EXECUTE", "FUNCTION", name, ROLES.purge) for name in RETENTION_FUNCTIONS),
 ]
 
 
@@ -587,7 +609,10 @@ async def test_the_whole_service_works_as_the_application(
             account = (await client.register()).json()["id"]
             token = await client.token()
             await client.until_status(token, "verified", seconds=30)
-            secret: Mapping[str, str] = {"GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more"}
+            secret: Mapping[str, str] = {
+                "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+                "GOVID_AUDIT_KEY": AUDIT_KEY,
+            }
             code, lines = await asyncio.to_thread(
                 lambda: govid(
                     tmp_path,

@@ -19,7 +19,7 @@ from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.http.serving import demonstration, serving
 
 ROLE = "service"
-SCHEMAS = "bus, identity, nhs, hmrc"
+SCHEMAS = "audit, bus, identity, nhs, hmrc"
 EVERYTHING_BUT_OWNERSHIP = (
     f"GRANT USAGE ON SCHEMA {SCHEMAS} TO {ROLE}",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMAS}, public TO {ROLE}",
@@ -96,8 +96,8 @@ async def test_c9_functions_of_another_role_than_the_owner_of_tables_are_named(
         *(
             (
                 "EXECUTE",
-                f"FUNCTION bus.{name}",
-                f"EXECUTE function bus.{name}: retention could not run",
+                f"FUNCTION {name}",
+                f"EXECUTE function {name}: retention could not run",
             )
             for name in RETENTION_FUNCTIONS
         ),

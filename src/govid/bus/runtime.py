@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from govid.bus.audit.data_reads import DataReadRecorder
 from govid.bus.audit.entries import EntryFactory
 from govid.bus.audit.keys import AuditKeys
+from govid.bus.audit.retention import AuditRetention
 from govid.bus.audit.sealer import AuditSealer
 from govid.bus.delivery.dispatcher import Dispatcher
 from govid.bus.delivery.failures import OutageProbe
@@ -84,6 +85,7 @@ class Bus:
         self._sampler = DatabaseSampler(self.database)
         self._loop_lag = EventLoopLag()
         self._retention = RetentionWorker(settings, clock)
+        self._audit_retention = AuditRetention(self.database, settings.audit, clock)
         self.dispatcher_health = DispatcherHealth()
         if registry is not None:
             registry.register(BusGauges(self._build_gauge_sources()))
@@ -186,6 +188,7 @@ class Bus:
         self._supervise("loop lag", self._loop_lag.run)
         self._supervise("retention", self._retention.run)
         self._supervise("audit sealer", self._sealer.run)
+        self._supervise("audit retention", self._audit_retention.run)
         await self._kafka.start()
 
     async def stop(self) -> None:

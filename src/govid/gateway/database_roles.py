@@ -1,9 +1,9 @@
 """The privileges of govid in PostgreSQL, and the four roles that hold them (ADR-0039).
 
 The owner owns all schemas, tables, sequences and functions and runs migrations. The application
-reads and writes rows, the purge role runs retention, the auditor reads schema `bus`. None of them
-can log in: roles that can are made members of one. `govid check` compares the role of a server with
-the same lists.
+reads and writes rows, the purge role runs retention, the auditor reads `bus` and `audit`. None of
+them can log in: roles that can are made members of one. `govid check` compares the role of a server
+with the same lists.
 
 Roles belong to a whole server and not to one database, so their names have a prefix. A database
 does not store it: its roles are found by the name of the owner of schema `bus`.
@@ -20,7 +20,9 @@ from govid.bus.storage.sql import load_statements
 
 DEFAULT_PREFIX = "govid_"
 PREFIX_PATTERN = re.compile(r"[a-z_][a-z0-9_]{0,40}")
-SCHEMAS = ("bus", "identity", "nhs", "hmrc")
+SCHEMAS = ("audit", "bus", "identity", "nhs", "hmrc")
+AUDIT_TABLES = ("checkpoint", "entry", "leaf", "restricted", "retention")
+"""The tables of schema `audit`. Rows are only inserted there, and removed by functions."""
 
 CHANGED_ROWS: Mapping[str, Sequence[str]] = {
     "bus": (
@@ -47,10 +49,12 @@ REMOVED_ROWS: Mapping[str, Sequence[str]] = {
 }
 """The tables from which the service or a command deletes single rows."""
 RETENTION_FUNCTIONS = (
-    *("attach_day", "delete_aged", "drop_day", "empty_default", "end_exclusion", "exclude_day"),
-    *("is_range_needed", "removable_until", "validate_exclusion"),
+    *("audit.purge_entries", "audit.purge_restricted"),
+    *("bus.attach_day", "bus.delete_aged", "bus.drop_day", "bus.empty_default"),
+    *("bus.end_exclusion", "bus.exclude_day", "bus.is_range_needed", "bus.removable_until"),
+    "bus.validate_exclusion",
 )
-"""The functions of schema `bus` that retention calls; they run with the rights of their owner."""
+"""The functions that retention calls; they run with the rights of their owner."""
 
 QUERIES = load_statements("govid.gateway", "database_roles.sql")
 SETUP = (
@@ -82,7 +86,7 @@ class DatabaseRoles(msgspec.Struct, frozen=True):
 
     @property
     def auditor(self) -> str:
-        """The role that reads events and deliveries."""
+        """The role that reads events, deliveries and the audit log."""
         return f"{self.prefix}auditor"
 
     @property
@@ -113,19 +117,22 @@ class DatabaseRoles(msgspec.Struct, frozen=True):
         yield f"REVOKE ALL ON SCHEMA {schemas} FROM {served}"
         yield f"REVOKE ALL ON public.govid_version FROM {served}"
         yield f"GRANT USAGE ON SCHEMA {schemas} TO {self.application}"
-        yield f"GRANT USAGE ON SCHEMA bus TO {self.purge}, {self.auditor}"
+        yield f"GRANT USAGE ON SCHEMA audit, bus TO {self.purge}, {self.auditor}"
         # Only `govid migrate` writes the version.
         yield f"GRANT SELECT ON public.govid_version TO {self.application}, {self.auditor}"
         yield self._insert_names(QUERIES["grant_tables"])
         # Only `govid migrate` writes how long rows are kept.
-        yield f"REVOKE INSERT ON bus.retention FROM {self.application}"
+        yield f"REVOKE INSERT ON audit.retention, bus.retention FROM {self.application}"
         for privilege, rows in (("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS)):
             tables = ", ".join(f"{schema}.{name}" for schema in rows for name in rows[schema])
             yield f"GRANT {privilege} ON {tables} TO {self.application}"
         yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schemas} TO {self.application}"
-        yield f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA bus TO {self.application}, {self.auditor}"
+        yield (
+            "GRANT SELECT ON ALL SEQUENCES IN SCHEMA audit, bus "
+            f"TO {self.application}, {self.auditor}"
+        )
         for name in RETENTION_FUNCTIONS:
-            yield f"GRANT EXECUTE ON FUNCTION bus.{name} TO {self.purge}"
+            yield f"GRANT EXECUTE ON FUNCTION {name} TO {self.purge}"
 
     def _insert_names(self, statement: str) -> str:
         for role in ("owner", "application", "purge", "auditor"):

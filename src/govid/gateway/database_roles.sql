@@ -11,10 +11,10 @@ WHERE to_regrole(name) IS NULL
 -- such a role must not lose its tables.
 WITH owner AS (
     SELECT nspowner AS oid FROM pg_namespace
-    WHERE nspname IN ('bus', 'identity', 'nhs', 'hmrc')
+    WHERE nspname IN ('audit', 'bus', 'identity', 'nhs', 'hmrc')
     UNION
     SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname IN ('bus', 'identity', 'nhs', 'hmrc')
+    WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname IN ('audit', 'bus', 'identity', 'nhs', 'hmrc')
 )
 SELECT format('GRANT {owner} TO %I', r.rolname) FROM pg_roles r
 WHERE NOT r.rolsuper AND r.rolname <> '{owner}'
@@ -49,13 +49,13 @@ WHERE NOT coalesce(has_schema_privilege(to_regrole('{owner}')::oid, 'public', 'C
 -- name: change_owner
 WITH object AS (
     SELECT 1 AS rank, 'SCHEMA' AS kind, quote_ident(nspname) AS name, nspowner AS owner
-    FROM pg_namespace WHERE nspname IN ('bus', 'identity', 'nhs', 'hmrc')
+    FROM pg_namespace WHERE nspname IN ('audit', 'bus', 'identity', 'nhs', 'hmrc')
     UNION ALL
     SELECT 2, CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
            format('%I.%I', n.nspname, c.relname), c.relowner
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'S') AND (
-        n.nspname IN ('bus', 'identity', 'nhs', 'hmrc')
+        n.nspname IN ('audit', 'bus', 'identity', 'nhs', 'hmrc')
         OR n.nspname = 'public' AND c.relname = 'govid_version'
     )
     UNION ALL
@@ -63,7 +63,7 @@ WITH object AS (
            format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
            p.proowner
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname IN ('bus', 'identity', 'nhs', 'hmrc')
+    WHERE n.nspname IN ('audit', 'bus', 'identity', 'nhs', 'hmrc')
 )
 SELECT format('ALTER %s %s OWNER TO {owner}', kind, name) FROM object
 WHERE owner IS DISTINCT FROM to_regrole('{owner}')::oid
@@ -77,14 +77,14 @@ DO $$ BEGIN
         SELECT format('GRANT SELECT, INSERT ON %s TO {application}',
                       string_agg(format('%I.%I', n.nspname, c.relname), ', '))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname IN ('bus', 'identity', 'nhs', 'hmrc')
+        WHERE n.nspname IN ('audit', 'bus', 'identity', 'nhs', 'hmrc')
             AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     );
     EXECUTE (
         SELECT format('GRANT SELECT ON %s TO {auditor}',
-                      string_agg(format('bus.%I', c.relname), ', '))
-        FROM pg_class c
-        WHERE c.relnamespace = 'bus'::regnamespace
+                      string_agg(format('%I.%I', n.nspname, c.relname), ', '))
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('audit', 'bus')
             AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     );
 END $$

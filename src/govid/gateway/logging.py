@@ -106,6 +106,7 @@ ALLOWED_MEMBERS = frozenset(
         "department",
         "differences",
         "duration_ms",
+        "entry_id",
         "error_class",
         "event_id",
         "fault",

@@ -90,7 +90,11 @@ async def test_a_set_up_that_was_interrupted_is_continued(
 
 SOURCE = Path(govid.__file__).parent
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-OF_THE_OWNER = {"database_roles.sql", "govid.gateway.cli.migrate._STORE_RETENTION"}
+OF_THE_OWNER = {
+    "database_roles.sql",
+    "govid.gateway.cli.migrate._STORE_RETENTION",
+    "govid.gateway.cli.migrate._STORE_AUDIT_RETENTION",
+}
 """What `govid migrate` executes."""
 
 

@@ -20,6 +20,7 @@ from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.partitions import QUERIES as RETENTION_QUERIES
 from govid.bus.storage.sql import load_statements
 from govid.gateway.database_roles import (
+    AUDIT_TABLES,
     CHANGED_ROWS,
     REMOVED_ROWS,
     RETENTION_FUNCTIONS,
@@ -56,7 +57,8 @@ _TABLES = """
             OR n.nspname = 'public' AND c.relname = 'govid_version' AND needed.privilege = 'SELECT'
         )
         -- Only `govid migrate` writes the retention.
-        AND NOT (n.nspname = 'bus' AND c.relname = 'retention' AND needed.privilege = 'INSERT')
+        AND NOT (n.nspname IN ('audit', 'bus') AND c.relname = 'retention'
+            AND needed.privilege = 'INSERT')
         AND NOT has_table_privilege(c.oid, needed.privilege)
     ORDER BY 1, 2 DESC
 """
@@ -85,15 +87,15 @@ _SEQUENCES = """
     CROSS JOIN (VALUES ('SELECT'), ('USAGE')) AS needed (privilege)
     WHERE n.nspname = ANY($1::text[]) AND c.relkind = 'S'
         AND NOT has_sequence_privilege(c.oid, needed.privilege)
-        -- Only the bus reads a sequence's current value; the others are only incremented.
-        AND (needed.privilege = 'USAGE' OR n.nspname = 'bus')
+        -- Only bus and audit log read a sequence's current value; others are only incremented.
+        AND (needed.privilege = 'USAGE' OR n.nspname IN ('audit', 'bus'))
     ORDER BY 1, 2
 """
 _FUNCTIONS = """
-    SELECT 'bus.' || wanted AS name
+    SELECT wanted AS name
     FROM unnest($1::text[]) AS wanted
-    JOIN pg_proc p ON p.proname = wanted
-    JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'bus'
+    JOIN pg_namespace n ON n.nspname = split_part(wanted, '.', 1)
+    JOIN pg_proc p ON p.proname = split_part(wanted, '.', 2) AND p.pronamespace = n.oid
     WHERE NOT has_function_privilege(p.oid, 'EXECUTE')
     ORDER BY 1
 """
@@ -180,6 +182,7 @@ async def _find_absent_tables(connection: Any) -> list[str]:
         for table in tables
         if schema != "bus"
     }
+    names |= {f"audit.{table}" for table in AUDIT_TABLES}
     rows = await connection.fetch(_ABSENT_TABLES, sorted(names))
     return [
         f"the database lacks table {row['name']}, which a migration has made: bring it back from "

@@ -38,12 +38,13 @@ _ROLE = """
     object AS (
         SELECT n.nspname, c.relname, c.oid, c.relowner FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'bus' AND c.relname IN ('event', 'retention')
+        WHERE n.nspname = 'audit' AND c.relkind = 'r'
+            OR n.nspname = 'bus' AND c.relname IN ('event', 'retention')
     )
     SELECT current_user::text AS name,
            EXISTS (SELECT FROM held WHERE rolsuper) AS is_superuser,
            EXISTS (
-               SELECT FROM object JOIN held ON held.oid = relowner WHERE relname = 'event'
+               SELECT FROM object JOIN held ON held.oid = relowner WHERE relname <> 'retention'
            ) AS is_owner,
            EXISTS (
                SELECT FROM pg_catalog.pg_database d JOIN held ON held.oid = d.datdba
@@ -108,7 +109,8 @@ def _describe_excess(role: Mapping[str, Any]) -> list[str]:
     # A member of pg_write_all_data has these privileges too.
     if role["may_change"] and "pg_write_all_data" not in names:
         texts.append(
-            "may update, delete or truncate rows of bus.event or change bus.retention; `govid "
+            "may update, delete or truncate rows of bus.event or of the audit log, or change "
+            "bus.retention or audit.retention; `govid "
             "migrate` takes back what was granted to the roles of govid, revoke what others have"
         )
     return texts

@@ -15,6 +15,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
+from govid.bus.audit.retention import retention_days
 from govid.gateway import migrations, schema_version
 from govid.gateway.cli.errors import CommandError, CommandRefused, ExitCode, InvalidUsage
 from govid.gateway.cli.output import Output, json_option, print_note
@@ -47,6 +48,11 @@ _NO_PRIVILEGE = "42501"
 _STORE_RETENTION = """
     UPDATE bus.retention SET kept_for = make_interval(secs => $1 * 86400)
     WHERE kept_for <> make_interval(secs => $1 * 86400)
+"""
+_STORE_AUDIT_RETENTION = """
+    UPDATE audit.retention SET kept_for = make_interval(days => wanted.days)
+    FROM unnest($1::text[], $2::integer[]) AS wanted (kind, days)
+    WHERE retention.kind = wanted.kind AND kept_for <> make_interval(days => wanted.days)
 """
 # Since version 16 a membership may exclude SET ROLE.
 _MAY_ACT_AS = """
@@ -290,6 +296,8 @@ async def apply_privileges(installation: Installation) -> None:
             if roles is not None:
                 await apply_grants(connection, roles, migrations.ADVISORY_LOCK)
             await connection.execute(_STORE_RETENTION, days)
+            kept = retention_days(installation.settings.bus.audit)
+            await connection.execute(_STORE_AUDIT_RETENTION, [*kept], [*kept.values()])
 
 
 async def _is_owner(connection: Any, roles: DatabaseRoles) -> bool:
