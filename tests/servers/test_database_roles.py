@@ -138,7 +138,7 @@ async def test_the_owner_owns_everything(server: DebianServer) -> None:
         " UNION SELECT nspowner FROM pg_namespace WHERE nspname = ANY($1)"
         " UNION SELECT proowner FROM pg_proc WHERE pronamespace::regnamespace::text = ANY($1)"
         ") AS owners",
-        list(SCHEMAS),
+        list(CHANGED_ROWS),
     )
     assert [row[0] for row in rows] == [ROLES.owner]
 
@@ -158,7 +158,7 @@ async def privileges_of(server: DebianServer) -> list[tuple[str, str, str]]:
         ) AS objects, aclexplode(acl) AS a
         WHERE a.grantee NOT IN (0, $2::text::regrole) ORDER BY 1, 2, 3
         """,
-        list(CHANGED_ROWS),
+        list(SCHEMAS),
         ROLES.owner,
     )
     return [tuple(row) for row in rows]

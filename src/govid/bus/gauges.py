@@ -134,6 +134,7 @@ class GaugeSources(msgspec.Struct, frozen=True, kw_only=True):
     sample: Callable[[], DatabaseSample]
     loop_lag: Callable[[], float]
     retention_age: Callable[[], float] = lambda: 0.0
+    seal_age: Callable[[], float] = lambda: 0.0
     failing_seconds: Callable[[], float] = lambda: 0.0
     leases: Callable[[], Mapping[str, int]]
     relay_state: Callable[[], KafkaState]
@@ -183,6 +184,11 @@ class BusGauges(Collector):
             "govid_retention_age_seconds",
             "Time since the last round of retention without an error.",
             value=self._sources.retention_age(),
+        )
+        yield GaugeMetricFamily(
+            "govid_audit_seal_age_seconds",
+            "Time since the last round of the audit log's sealer without an error.",
+            value=self._sources.seal_age(),
         )
 
     def _collect_topics(self) -> Iterable[Metric]:

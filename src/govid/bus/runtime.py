@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -266,6 +267,7 @@ class Bus:
             loop_lag=lambda: self._loop_lag.worst_seconds,
             failing_seconds=lambda: self.dispatcher_health.failing_seconds,
             retention_age=lambda: self._retention.age_seconds,
+            seal_age=lambda: monotonic() - self._sealer.succeeded_at,
             leases=lambda: {} if self._leases is None else self._leases.bucket_counts,
             relay_state=lambda: (
                 KafkaState.CONNECTING if self._kafka is None else self._kafka.relay_state

@@ -61,7 +61,7 @@ async def found(govid: Any, *arguments: str) -> list[dict[str, Any]]:
         (("--event", "account.blocked"), ["account.blocked"]),
         (("--event", "account"), []),
         (("--account", str(ADA), "--event", "account.", "--limit", "1"), ["account.restored"]),
-        (("--account", str(uuid4())), []),
+        (("--account", "0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d40"), []),
         (("--operator", "ops-7", "--event", "account."), ["account.restored", "account.blocked"]),
         (("--operator", "ops-8"), []),
         (("--event", "account.", "--oldest-first"), ["account.blocked", "account.restored"]),

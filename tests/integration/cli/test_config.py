@@ -12,7 +12,8 @@ def test_a_secret_is_never_shown(runner: CliRunner) -> None:
     result = runner.invoke(commands, ["config", "show", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == [
-        {"name": "GOVID_DATABASE_URL", "value": "********", "source": "environment"}
+        {"name": "GOVID_DATABASE_URL", "value": "********", "source": "environment"},
+        {"name": "GOVID_AUDIT_KEY", "value": "********", "source": "environment"},
     ]
 
 

@@ -1,9 +1,11 @@
-"""Checks what stored accounts need: their keys, and open reviews."""
+"""Checks what stored accounts and the audit log need: their keys, and open reviews."""
 
 from typing import Any
 
 import asyncpg
 
+from govid.bus.audit.keys import AuditKeys
+from govid.bus.audit.signed_notes import InvalidNote, open_note
 from govid.bus.storage.connection import (
     DatabaseUnreachable,
     InvalidConnectionUrl,
@@ -27,6 +29,27 @@ async def account_problems(connection: Any, settings: Settings) -> list[str]:
     except asyncpg.InsufficientPrivilegeError:
         # `checks/database.py` reports the missing privilege.
         return []
+
+
+async def audit_key_problems(connection: Any, settings: Settings) -> list[str]:
+    """Return a problem if no configured audit key has signed the newest checkpoint."""
+    if not settings.bus.audit.key:
+        return []
+    try:
+        note: str | None = await connection.fetchval(
+            "SELECT note FROM audit.checkpoint ORDER BY size DESC LIMIT 1"
+        )
+        if note is not None:
+            open_note(note, AuditKeys.from_settings(settings.bus.audit).note_verifiers)
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        return []
+    except InvalidNote:
+        text = (
+            "GOVID_AUDIT_KEY is not the key that signed this audit log, or GOVID_AUDIT_ORIGIN is "
+            "another: entries would look forged; add the former key to GOVID_OLD_AUDIT_KEYS"
+        )
+        return [text]
+    return []
 
 
 async def account_warnings(settings: Settings) -> list[str]:

@@ -15,7 +15,7 @@ from govid.bus.storage.connection import (
 from govid.bus.storage.connection_failures import describe_connection_error
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.bus.storage.schema_check import describe_schema, schema_differences
-from govid.gateway.checks.accounts import account_problems
+from govid.gateway.checks.accounts import account_problems, audit_key_problems
 from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.checks.database import (
     database_problems,
@@ -77,6 +77,7 @@ async def _server_problems(connection: asyncpg.Connection, settings: Settings) -
         *await _trust_authentication(connection),
         *schema,
         *await account_problems(connection, settings),
+        *await audit_key_problems(connection, settings),
         *await database_problems(
             connection, allow_unsafe=settings.allow_unsafe_database, schema_fits=not schema
         ),

@@ -22,6 +22,7 @@ from govid.gateway.settings.environment_identity import (
 )
 from govid.gateway.settings.environment_kafka import KafkaVariables
 from govid.gateway.settings.fields import (
+    AuditOrganisation,
     AuditOrigin,
     HostList,
     NetworkList,
@@ -202,7 +203,7 @@ class AuditVariables(BaseModel):
         "GOVID_AUDIT_ORIGIN",
         doc="Name of the audit log in its checkpoints (default: host of the public URL, /audit)",
     )
-    audit_organisation: str = setting_field(
+    audit_organisation: AuditOrganisation = setting_field(
         "govid",
         "GOVID_AUDIT_ORGANISATION",
         doc="Organisation whose staff read data, as citizens see it in their access log",

@@ -22,6 +22,7 @@ def setting_field(default: Any, *names: str, doc: str, **limits: Any) -> Any:
     return Field(default, validation_alias=AliasChoices(*names), description=doc, **limits)
 
 
+MAX_ORGANISATION_BYTES = 120
 _ORIGIN = re.compile(r"[A-Za-z0-9._/:-]{1,64}", re.ASCII)
 _PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
 
@@ -68,6 +69,13 @@ def _validate_origin(value: str | None) -> str | None:
     return value
 
 
+def _validate_organisation(value: str) -> str:
+    """Refuse a name that is too long for an access proof, or cannot be printed."""
+    if not value.isprintable() or len(value.encode()) > MAX_ORGANISATION_BYTES:
+        raise ValueError(f"a printable name of up to {MAX_ORGANISATION_BYTES} bytes in UTF-8")
+    return value
+
+
 def _validate_kafka_servers(value: str | None) -> str | None:
     """Refuse addresses that Kafka's client could not parse."""
     if value:
@@ -91,6 +99,7 @@ def _refuse_credentials_in_each(values: tuple[str, ...]) -> tuple[str, ...]:
 PublicAddress = Annotated[str | None, AfterValidator(_refuse_credentials)]
 """A host or a URL that is no secret."""
 AuditOrigin = Annotated[str | None, AfterValidator(_validate_origin)]
+AuditOrganisation = Annotated[str, AfterValidator(_validate_organisation)]
 KafkaServerList = Annotated[str | None, AfterValidator(_validate_kafka_servers)]
 # Without `NoDecode` the library would accept JSON only.
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
