@@ -1,6 +1,8 @@
 """The table of entries: every event has a row or a reason, and a row names what exists."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -78,3 +80,11 @@ def test_reviews_that_are_concealed_from_their_account_have_the_reasons_of_ident
 def test_every_view_of_an_operator_has_a_purpose() -> None:
     views: Mapping[str, Any] = VIEWS
     assert set(views) == set(events.DataView.__args__)  # type: ignore[attr-defined]  # a Literal
+
+
+def test_r22_the_documents_list_every_entry() -> None:
+    text = (Path(__file__).parents[4] / "docs/security.md").read_text("utf-8")
+    section = text.partition("## Audit log\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    listed = {name for row in rows for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)}
+    assert listed == {rule.name for rule in AUDIT_RULES.values()}
