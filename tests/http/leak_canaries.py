@@ -61,11 +61,22 @@ async def collect_visible_text(database: Database, url: str, log: str) -> dict[s
         "health": health,
         "keys and headers": "".join(row["beside"] for row in rows),
         "the bus's other rows": await tables(database, "bus", besides="event"),
+        "audit log": await audit_log(database),
         **{
             topic: "".join(row["payload"] for row in rows if row["topic"] == topic)
             for topic in topics
         },
     }
+
+
+async def audit_log(database: Database) -> str:
+    """Return the text of all entries and of the personal values beside them."""
+    query = """
+        SELECT (SELECT string_agg(convert_from(content, 'UTF8'), '') FROM audit.entry)
+            || (SELECT string_agg(content, '') FROM audit.restricted)
+    """
+    text: str = await database.reads.fetchval(query)
+    return text
 
 
 async def tables(database: Database, schema: str, besides: str = "") -> str:

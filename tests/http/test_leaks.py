@@ -21,6 +21,7 @@ from tests.http.leak_canaries import (
     PASSWORD,
     PERSON,
     UTR,
+    audit_log,
     collect_visible_text,
     find_leaks,
     tables,
@@ -123,7 +124,9 @@ async def test_nothing_that_opens_something_is_stored(
     stored = {
         schema: await tables(database, schema) for schema in ("bus", "identity", "nhs", "hmrc")
     }
+    stored["audit log"] = await audit_log(database)
     assert NINO in stored["identity"]
+    assert '"event":"account.registered"' in stored["audit log"]
     assert find_leaks(stored, (PASSWORD, NEW_PASSWORD, *openers)) == []
 
 

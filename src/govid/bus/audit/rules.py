@@ -223,10 +223,7 @@ AUDIT_RULES: Mapping[type[Event], AuditRule] = {
         is_concealed=lambda event: event.reason in CONCEALED_REVIEWS,
     ),
     events.VerificationRequested: _simple(
-        "verification.requested",
-        "identifier_type",
-        subject="user_id",
-        restricted={EVIDENCE: ("identifier_value",)},
+        "verification.requested", "identifier_type", subject="user_id"
     ),
     events.VerificationRefused: _simple(
         "verification.refused", "identifier_type", outcome="denied"
