@@ -16,8 +16,8 @@ from govid.bus.audit.rules import AUDIT_RULES
 
 FOLDER_VARIABLE = "GOVID_TEST_AUDIT_NAMES"
 ROOT = Path(__file__).parent
-PRODUCERS = (ROOT / "http", ROOT / "integration" / "cli", ROOT / "servers")
-"""The tests that stand where users do: real HTTP, or a command."""
+PRODUCERS = (ROOT / "http", ROOT / "integration" / "cli", ROOT / "kafka", ROOT / "servers")
+"""Tests through HTTP or by a command; those of Kafka run the commands on topics."""
 
 
 def is_producer(test: Path) -> bool:
