@@ -111,12 +111,12 @@ def check_newer(text, keys, origin, size, root):
     if new_origin != origin or new_size < size:
         stop(FAILED, "the other checkpoint is older, or of another log")
     path, old, new = decode(newer["path"]), size - 1, new_size - 1
-    if newer["from"] != size or (old < new and not path):
+    if newer["from"] != size or (old < new) != bool(path):
         stop(UNUSABLE, f"the newer proof is none from {size} entries: get consistency?from={size}")
     path = path if size & old else root + path  # The log is its own first node if it is complete.
     while old & 1:
         old, new = old >> 1, new >> 1
-    roots = (root, root) if path in (b"", root) else follow_path(old, new, path[:32], path[32:])
+    roots = (root, root) if size == new_size else follow_path(old, new, path[:32], path[32:])
     if roots != (root, new_root):
         stop(FAILED, "the newer log does not begin with the log of the proof")
     print(f"Nothing was taken back: the log of {new_size} entries begins with the log of {size}.")
@@ -132,13 +132,13 @@ def main():
     keys, proof = parse_keys(given.key), parse_json(read_text(given.proof), "the proof", **proof)
     entry = parse_json(proof["entry"], "the entry", id=str, at=str, extensions=dict)
     origin, size, root = open_note(proof["checkpoint"], keys)
-    leaf = hashlib.sha256(b"\0" + proof["entry"].encode(errors="replace")).digest()
+    leaf = hashlib.sha256(b"\0" + proof["entry"].encode(errors="surrogatepass")).digest()
     number, path = proof["index"] + 1, decode(proof["path"])
     roots = follow_path(number - 1, size - 1, leaf, path)
     if number > size or roots is None or roots[1] != root:
         stop(FAILED, "the entry is not in the log of the checkpoint")
     shown = {"entry": entry["id"], "subject": entry.get("subject", "all"), "at": entry["at"]}
-    for name, value in {**shown, **entry["extensions"]}.items():  # Nothing may move the cursor.
+    for name, value in {**entry["extensions"], **shown}.items():  # Nothing may move the cursor.
         line = f"{name}: {', '.join(map(str, value)) if type(value) is list else value}"
         print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
     print(f"Contained: entry {number} of the log of {size} entries, signed by {origin}.")

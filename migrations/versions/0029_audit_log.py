@@ -154,12 +154,14 @@ PURGE = (
             SELECT now() - kept_for FROM audit.retention WHERE kind = 'entry'
         ));
         until_index bigint;
+        until_position bigint;
         deleted integer;
     BEGIN
         IF until_moment IS NULL THEN
             RAISE invalid_parameter_value USING MESSAGE = 'the retention of entries is not stored';
         END IF;
-        SELECT size INTO until_index FROM audit.checkpoint WHERE at < until_moment
+        SELECT size, floor INTO until_index, until_position
+        FROM audit.checkpoint WHERE at < until_moment
         ORDER BY at DESC, size DESC LIMIT 1;
         IF until_index IS NULL THEN
             RETURN 0;
@@ -167,7 +169,7 @@ PURGE = (
         PERFORM set_config('govid.purging', 'on', true);
         DELETE FROM audit.entry WHERE position IN (
             SELECT e.position FROM audit.entry e JOIN audit.leaf l ON l.entry_id = e.id
-            WHERE l.index < until_index AND e.at < until_moment
+            WHERE e.position <= until_position AND l.index < until_index AND e.at < until_moment
             ORDER BY e.position LIMIT row_limit
         );
         GET DIAGNOSTICS deleted = ROW_COUNT;

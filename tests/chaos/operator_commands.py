@@ -88,6 +88,8 @@ async def command(
     """Run a command on the database of *settings* and the Kafka at *address*; see `run_command`."""
     environment = {
         "GOVID_DATABASE_URL": settings.database_url,
+        "GOVID_AUDIT_KEY": AUDIT_KEY,
+        "GOVID_AUDIT_ORIGIN": settings.audit.origin,
         "GOVID_KAFKA_BOOTSTRAP_SERVERS": address,
         "GOVID_VERIFICATION_REQUEST_TOPIC": settings.wire_name(Topic.VERIFICATION_REQUEST),
         "GOVID_VERIFICATION_RESULT_TOPIC": settings.wire_name(Topic.VERIFICATION_RESULT),

@@ -16,6 +16,7 @@ from govid.bus.events import Topic
 from govid.bus.kafka.permissions import required_topic_operations
 from govid.bus.runtime import Bus
 from govid.bus.settings import KafkaSecurity
+from tests.audit_entries import AUDIT
 from tests.backends.kafka_secured import SecuredBroker, acl_entry
 from tests.chaos.consumers import SCHEMA, PlannedFailures, module
 from tests.chaos.databases import APPLICATION, ROLES, demand_tls
@@ -88,6 +89,7 @@ def build_settings(
         kafka_client_id=f"chaos.{mark}",
         topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
         pseudonym_key=b"a key for chaos, 32 bytes or more",
+        audit=AUDIT,
         request_pool_size=3,
         bus_pool_size=4,
         lease_seconds=LEASE_SECONDS,

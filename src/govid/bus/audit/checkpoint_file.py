@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from govid.bus.audit.signed_notes import InvalidNote
+from govid.bus.shared.ids import uuid7
 
 MAX_FILE_BYTES = 65_536
 
@@ -48,14 +49,16 @@ class CheckpointFile:
         if self._path.exists() and not self._path.is_file():
             raise InvalidCheckpointFile
         # A name of its own: several processes may write the file, one after the other.
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.new")
-        draft.unlink(missing_ok=True)
+        draft = self._path.with_name(f".{self._path.name}.{uuid7()}.new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
             handle.write(note)
             handle.flush()
             os.fsync(handle.fileno())
-        draft.replace(self._path)
+        try:
+            draft.replace(self._path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def read_note_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str | None:

@@ -35,6 +35,11 @@ class AuditKeys:
         """Derive the keys of the log that *settings* describe."""
         return cls((settings.key, *settings.old_keys), settings.origin)
 
+    @property
+    def has_former_keys(self) -> bool:
+        """Whether there is more than one key, as during and after an exchange."""
+        return len(self._entry_keys) > 1
+
     def digest(self, member: str, value: str) -> str:
         """Return the keyed digest of the personal *value* of *member*: 32 hexadecimal digits.
 

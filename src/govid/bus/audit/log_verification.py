@@ -23,6 +23,7 @@ from govid.bus.audit.log_findings import (
     range_finding,
 )
 from govid.bus.audit.merkle import TreeAccumulator, hash_leaf
+from govid.bus.audit.retention import ENTRY, retention_days
 from govid.bus.audit.rules import AUDIT_RULES, RestrictedKind
 from govid.bus.audit.signed_notes import Checkpoint, InvalidNote, open_note
 from govid.bus.settings import AuditSettings
@@ -32,7 +33,6 @@ QUERIES = load_statements("govid.bus.audit", "log_verification.sql")
 PAGE_ROWS = 5_000
 UNSEALED_SECONDS = 60
 """An entry is sealed within a second. A younger one without a leaf is no finding."""
-YEAR_DAYS = 365.25
 LEEWAY = timedelta(days=2)
 """Retention runs every hour, and a server may have been down."""
 
@@ -78,9 +78,11 @@ class LogVerification:
         """Compare the log with its own checkpoints and with *published* ones."""
         self._connection = connection
         self._keys = keys
-        self._settings = settings
+        self._kept_days = retention_days(settings)
         self.counts = VerifiedCounts(published=len(published))
         self._tree = TreeAccumulator()
+        self._next_index = 0
+        self._has_gap = False
         self._roots: dict[int, list[KnownRoot]] = {}
         for checkpoint in published:
             self._expect_root(checkpoint.size, KnownRoot(checkpoint.root, is_published=True))
@@ -102,6 +104,7 @@ class LogVerification:
 
     async def run(self) -> AsyncIterator[list[LogFinding]]:
         """Verify everything; yield the findings of each page."""
+        await self._connection.fetchrow(QUERIES["use_iso_times"])
         yield await self._check_restricted_alone()
         yield await self._check_unsealed()
         await self._connection.fetchrow(QUERIES["use_indexes"])
@@ -110,15 +113,16 @@ class LogVerification:
         yield await self._check_end()
 
     async def _check_leaves(self) -> AsyncIterator[list[LogFinding]]:
-        while rows := await self._connection.fetch(QUERIES["leaves"], self._tree.size, PAGE_ROWS):
+        first = -(2**63)
+        while rows := await self._connection.fetch(QUERIES["leaves"], first, PAGE_ROWS):
+            first = rows[-1]["index"] + 1
             findings: list[LogFinding] = []
-            await self._read_checkpoints(self._tree.size + len(rows), findings)
+            await self._read_checkpoints(self._next_index + len(rows), findings)
             values = await self._fetch_restricted([row["entry_id"] for row in rows])
             for row in rows:
-                if row["index"] != self._tree.size:
+                if row["index"] != self._next_index:
                     self._skip_gap(row["index"], findings)
-                    yield findings
-                    return
+                self._next_index = row["index"] + 1
                 self._check_leaf(row, values.get(row["entry_id"], ()), findings)
                 self._compare_roots(findings)
             yield findings
@@ -144,7 +148,7 @@ class LogVerification:
                 )
             self._check_content(row, values, index, findings)
         nodes = b"".join(self._tree.append(leaf_hash)) or None
-        if nodes != row["nodes"]:
+        if nodes != row["nodes"] and not self._has_gap:
             findings.append(
                 entry_finding("tree_changed", "has wrong nodes above it", row["entry_id"], index)
             )
@@ -209,11 +213,7 @@ class LogVerification:
 
     def _oldest_kept(self, kind: RestrictedKind) -> datetime:
         """Return the time after which personal values of *kind* must still be there."""
-        days = {
-            RestrictedKind.LOGIN: self._settings.login_days,
-            RestrictedKind.REQUEST: self._settings.request_days,
-        }.get(kind, self._settings.entry_years * YEAR_DAYS)
-        return self._now - timedelta(days=days) + LEEWAY
+        return self._now - timedelta(days=self._kept_days[kind]) + LEEWAY
 
     async def _fetch_restricted(self, ids: Sequence[UUID]) -> Mapping[UUID, list[Any]]:
         found: dict[UUID, list[Any]] = {}
@@ -249,16 +249,16 @@ class LogVerification:
                 log_finding("checkpoint_changed", f"checkpoint {size} is not what was signed")
             )
         self._expect_root(checkpoint.size, KnownRoot(checkpoint.root, is_published=False))
-        years = timedelta(days=self._settings.entry_years * YEAR_DAYS)
-        if checkpoint.at is not None and checkpoint.at < self._now - years:
+        kept = timedelta(days=self._kept_days[ENTRY])
+        if checkpoint.at is not None and checkpoint.at < self._now - kept:
             self._purged_to = max(self._purged_to, checkpoint.size)
 
     def _expect_root(self, size: int, known: KnownRoot) -> None:
         self._roots.setdefault(size, []).append(known)
 
     def _compare_roots(self, findings: list[LogFinding]) -> None:
-        known = self._roots.pop(self._tree.size, None)
-        if known is None:
+        known = self._roots.pop(self._next_index, None)
+        if known is None or self._has_gap:
             return
         root = self._tree.root
         for one in known:
@@ -280,9 +280,12 @@ class LogVerification:
 
     def _skip_gap(self, next_index: int, findings: list[LogFinding]) -> None:
         """Report missing leaves. Without them no later root can be computed."""
-        findings.append(
-            range_finding("leaf_missing", "leaves were removed", self._tree.size, next_index)
-        )
+        self._has_gap = True
+        if next_index > self._next_index:
+            text, first, end = "leaves were removed", self._next_index, next_index
+        else:
+            text, first, end = "a leaf has an impossible index", next_index, next_index + 1
+        findings.append(range_finding("leaf_missing", text, first, end))
 
     async def _check_end(self) -> list[LogFinding]:
         """Check what remains: checkpoints beyond the last leaf, and leaves beyond them."""
@@ -293,7 +296,8 @@ class LogVerification:
             is_published: [
                 size
                 for size, roots in self._roots.items()
-                if size > self._tree.size and any(one.is_published is is_published for one in roots)
+                if size > self._next_index
+                and any(one.is_published is is_published for one in roots)
             ]
             for is_published in (False, True)
         }
@@ -304,17 +308,17 @@ class LogVerification:
                     range_finding(
                         "log_shortened",
                         f"{which} cover entries that the log does not have",
-                        self._tree.size,
+                        self._next_index,
                         max(sizes),
                     )
                 )
-        if self._tree.size > self._read_checkpoints_to:
+        if self._next_index > self._read_checkpoints_to:
             findings.append(
                 range_finding(
                     "leaf_unsigned",
                     "no checkpoint covers the end of the log",
                     self._read_checkpoints_to,
-                    self._tree.size,
+                    self._next_index,
                 )
             )
         return findings
@@ -342,9 +346,9 @@ class LogVerification:
             findings.append(entry_finding("entry_unsealed", "has no leaf", row["id"]))
 
     async def _check_restricted_alone(self) -> list[LogFinding]:
-        years = timedelta(days=self._settings.entry_years * YEAR_DAYS)
+        kept = timedelta(days=self._kept_days[ENTRY])
         rows = await self._connection.fetch(
-            QUERIES["restricted_alone"], self._now - years + LEEWAY, PAGE_ROWS
+            QUERIES["restricted_alone"], self._now - kept + LEEWAY, PAGE_ROWS
         )
         return [
             entry_finding(

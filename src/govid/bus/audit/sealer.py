@@ -4,9 +4,9 @@ One replica seals at a time, twice a second. An entry is sealed once: the sealer
 without a leaf above the floor of the last checkpoint. The floor rises to a position when all
 transactions that could still add an entry up to it have ended.
 
-The sealer never signs two histories. Before it signs, the stored tree must contain the last
-checkpoint that this process or the checkpoint file knows. Otherwise entries were taken back, for
-example by a restored backup, and an operator has to decide (docs/runbook.md).
+The sealer does not sign a second history that it could know of. The stored tree must contain the
+newest checkpoint that this process has seen, and that of the checkpoint file. Otherwise entries were
+taken back, for example by a restored backup, and an operator has to decide (docs/runbook.md).
 """
 
 import base64
@@ -35,6 +35,9 @@ QUERIES = load_statements("govid.bus.audit", "sealer.sql")
 ADVISORY_LOCK = 0x7365616C6572
 """Held by the round that seals: "sealer" in hexadecimal."""
 PERIOD_SECONDS = 0.5
+RETRY_SECONDS = 5.0
+"""The pause after a failed round, which is logged each time."""
+SWEPT_POSITIONS = 20_000
 BATCH_ROWS = 2_000
 """How many entries one round seals at most. The next round follows at once."""
 
@@ -92,11 +95,13 @@ class AuditSealer:
         self._conflict = ""
         self._point: SettledPoint | None = None
         self._refused: set[int] = set()
+        self._swept_to: int | None = 0 if keys.has_former_keys else None
         self._worker = PeriodicWorker(
             self.run_once,
             PERIOD_SECONDS,
             failure_event="audit.sealing_failed",
             failures=(*DATABASE_UNAVAILABLE, HistoryConflict, TreeDamaged),
+            retry_seconds=RETRY_SECONDS,
         )
 
     async def run(self) -> None:
@@ -145,21 +150,32 @@ class AuditSealer:
 
     async def _seal_batch(self, connection: Any) -> SealedBatch | None:
         """Append the next entries and store their checkpoint; None if there was nothing to do."""
+        last = await connection.fetchrow(QUERIES["last_checkpoint"])
+        # Before the lock: replicas that do not seal remember what was published, too.
+        await self._require_known_history(connection, last)
         if not await try_transaction_lock(connection, ADVISORY_LOCK):
             return None
         last = await connection.fetchrow(QUERIES["last_checkpoint"])
+        await self._require_known_history(connection, last)
         horizon = await connection.fetchrow(QUERIES["horizon"])
         stored_floor = last["floor"] if last else 0
-        entries, is_full = await self._fetch_authentic(connection, stored_floor)
+        fresh, is_full = await self._fetch_authentic(connection, stored_floor)
+        entries = [*await self._sweep_history(connection, stored_floor), *fresh]
         await self._choose_point(connection, stored_floor, horizon)
         if not entries:
             return None
         self._refused = {one for one in self._refused if one > stored_floor}
         # Above the last entry of a full batch there may be others that wait for the next one.
-        end = entries[-1]["position"] if is_full else horizon["highest"]
+        end = fresh[-1]["position"] if is_full else horizon["highest"]
         floor = self._compute_floor(stored_floor, min(end, horizon["highest"]), horizon["oldest"])
         size = last["size"] if last else 0
-        await self._require_known_history(connection, size, last["root"] if last else None)
+        if last is not None and await compute_root(connection, size) != last["root"]:
+            raise HistoryConflict("the tree is not that of its last checkpoint")
+        if await connection.fetchval(QUERIES["has_leaf_from"], size):
+            raise TreeDamaged("a leaf is in the place of the next one")
+        # What was in the file before must be contained in what is about to be signed.
+        await self._read_file()
+        await self._require_known_history(connection, last)
         tree = await load_accumulator(connection, size)
         hashes = [hash_leaf(entry["content"]) for entry in entries]
         nodes = [b"".join(tree.append(leaf_hash)) or None for leaf_hash in hashes]
@@ -250,20 +266,41 @@ class AuditSealer:
             return floor
         return max(floor, min(point.position, end))
 
-    async def _require_known_history(
-        self, connection: Any, size: int, stored_root: bytes | None
-    ) -> None:
-        """Check the stored tree against its last checkpoint, and against what was published."""
-        await self._read_file()
+    async def _sweep_history(self, connection: Any, floor: int) -> list[Any]:
+        """Return authentic entries of one more part below *floor* that have no leaf.
+
+        A replica that did not know a new key has refused its entries, and the floor has passed
+        them. So a process with several keys looks at all entries once, a part in each round.
+        """
+        if self._swept_to is None or self._swept_to >= floor:
+            self._swept_to = None
+            return []
+        end = min(self._swept_to + SWEPT_POSITIONS, floor)
+        rows = await connection.fetch(QUERIES["left_behind"], self._swept_to, end)
+        self._swept_to = end
+        return [row for row in rows if self._is_authentic(row)]
+
+    async def _require_known_history(self, connection: Any, last: Any) -> None:
+        """Check the *last* stored checkpoint against what was published, and remember it.
+
+        Raises:
+            HistoryConflict: it is not signed, or does not contain a published checkpoint.
+        """
         known = self._published
+        size = last["size"] if last else 0
         if known is not None and known.size > size:
             raise HistoryConflict("the log is shorter than a published checkpoint")
-        if stored_root is not None and await compute_root(connection, size) != stored_root:
-            raise HistoryConflict("the tree is not that of its last checkpoint")
-        if known is None or (known.size == size and known.root == stored_root):
+        if last is None or (known is not None and (known.size, known.root) == (size, last["root"])):
             return
-        if await compute_root(connection, known.size) != known.root:
+        try:
+            stored = open_note(last["note"] or "", self._keys.note_verifiers)
+        except InvalidNote as error:
+            raise HistoryConflict("no known key has signed the last checkpoint") from error
+        if (stored.size, stored.root) != (size, last["root"]):
+            raise HistoryConflict("the last checkpoint is not what was signed")
+        if known is not None and await compute_root(connection, known.size) != known.root:
             raise HistoryConflict("the log does not contain a published checkpoint")
+        self._published = stored
 
     async def _read_file(self) -> None:
         """Read the checkpoint that this or an earlier process has written to the file.
@@ -273,7 +310,7 @@ class AuditSealer:
         Raises:
             HistoryConflict: the file holds something else.
         """
-        if self._file is None or self._is_file_read:
+        if self._file is None:
             return
         try:
             note = await self._file.read()
@@ -292,7 +329,11 @@ class AuditSealer:
         if self._file is None or not self._is_file_read or self._unwritten_note is None:
             return
         try:
-            await self._file.write(self._unwritten_note)
+            # Another replica may have written a newer one since; that one stays.
+            await self._read_file()
+            own = open_note(self._unwritten_note, self._keys.note_verifiers)
+            if self._published is None or self._published.size <= own.size:
+                await self._file.write(self._unwritten_note)
         except (OSError, InvalidCheckpointFile) as error:
             self._log_file_failure(error)
             return

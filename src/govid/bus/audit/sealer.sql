@@ -23,6 +23,16 @@ WHERE e.position > $1 AND NOT EXISTS (SELECT FROM audit.leaf l WHERE l.entry_id 
 ORDER BY e.position
 LIMIT $2
 
+-- name: left_behind
+-- Entries without a leaf in a range of positions.
+SELECT e.position, e.id, e.content, e.mac FROM audit.entry e
+WHERE e.position > $1 AND e.position <= $2
+    AND NOT EXISTS (SELECT FROM audit.leaf l WHERE l.entry_id = e.id)
+ORDER BY e.position
+
+-- name: has_leaf_from
+SELECT EXISTS (SELECT FROM audit.leaf WHERE index >= $1)
+
 -- name: append
 INSERT INTO audit.leaf (index, entry_id, hash, nodes)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[])

@@ -47,7 +47,8 @@ class Database:
 
     `requests` serves HTTP and `bus` serves handlers, in transactions. `reads` (for HTTP: the
     authenticated read of every request) and `bus_reads` serve single statements that commit by
-    themselves, on the driver's own connections.
+    themselves, on the driver's own connections. Sealer and retention of the audit log begin short
+    transactions on `bus_reads`.
     """
 
     def __init__(self, settings: BusSettings) -> None:

@@ -16,6 +16,10 @@ from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.settings import Settings
 from govid.identity import configured_keys, count_open_reviews, find_key_problems
 
+_FIRST_AND_LAST_NOTE = """
+    (SELECT note FROM audit.checkpoint ORDER BY size LIMIT 1)
+    UNION (SELECT note FROM audit.checkpoint ORDER BY size DESC LIMIT 1)
+"""
 _UNREACHABLE = (InvalidConnectionUrl, DatabaseUnreachable, SessionRefused, *DRIVER_ERRORS)
 
 
@@ -32,15 +36,14 @@ async def account_problems(connection: Any, settings: Settings) -> list[str]:
 
 
 async def audit_key_problems(connection: Any, settings: Settings) -> list[str]:
-    """Return a problem if no configured audit key has signed the newest checkpoint."""
+    """Return a problem if no configured key has signed the first or the newest checkpoint."""
     if not settings.bus.audit.key:
         return []
     try:
-        note: str | None = await connection.fetchval(
-            "SELECT note FROM audit.checkpoint ORDER BY size DESC LIMIT 1"
-        )
-        if note is not None:
-            open_note(note, AuditKeys.from_settings(settings.bus.audit).note_verifiers)
+        rows = await connection.fetch(_FIRST_AND_LAST_NOTE)
+        verifiers = AuditKeys.from_settings(settings.bus.audit).note_verifiers
+        for row in rows:
+            open_note(row["note"], verifiers)
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
         return []
     except InvalidNote:

@@ -1,9 +1,10 @@
 """R22: each manipulation of the log by a superuser is found, with its place."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from govid.bus import BusSettings, Database
@@ -158,8 +159,12 @@ async def test_r22_an_entry_deleted_with_its_leaf_leaves_a_gap(log: SealedLog) -
         f"DELETE FROM audit.restricted WHERE entry_id = '{ids[4]}'",  # noqa: S608
         "DELETE FROM audit.leaf WHERE index = 4",
     )
-    problems = [one.problem for one in await verify(log)]
-    assert problems[0] == "leaf_missing"
+    await execute_as_superuser(log.database, change(ids[9]))
+    findings = await verify(log)
+    assert [(one.problem, one.first_index or one.index) for one in findings] == [
+        ("leaf_missing", 4),
+        ("entry_changed", 9),
+    ]
 
 
 async def test_r22_a_deleted_entry_is_in_a_range_although_leaves_were_renumbered(
@@ -279,7 +284,8 @@ async def test_r22_entries_that_retention_removed_are_no_finding(log: SealedLog)
     await execute_as_superuser(
         log.database,
         *(
-            f"UPDATE audit.checkpoint SET at = '2015-01-01Z', note = $note${note}$note$"  # noqa: S608
+            "UPDATE audit.checkpoint SET at = '2015-01-01Z', floor = size,"  # noqa: S608 - a note
+            f" note = $note${note}$note$"
             f" WHERE size = {size}"
             for size, note in aged.items()
             if size <= 7
@@ -299,3 +305,36 @@ async def test_r22_a_former_key_verifies_what_it_has_signed(log: SealedLog) -> N
     assert {one.problem for one in await verify(log)} == set()
     rows = await log.fetch_checkpoints()
     assert open_note(rows[-1]["note"], log.keys.note_verifiers[:1]).size == 14
+
+
+async def test_r22_retention_and_verification_agree_on_the_age_of_entries(log: SealedLog) -> None:
+    settings = msgspec.structs.replace(AUDIT, entry_years=1)
+    past = datetime.now(UTC) - timedelta(days=365, minutes=1)
+    signer = log.keys.note_signer
+    row = (await log.fetch_checkpoints())[-1]
+    note = signer.sign(Checkpoint(origin=signer.name, size=row["size"], root=row["root"], at=past))
+    await execute_as_superuser(
+        log.database,
+        "DELETE FROM audit.checkpoint WHERE size < 12",
+        f"UPDATE audit.checkpoint SET note = $note${note}$note$",  # noqa: S608 - a note
+        "DELETE FROM audit.entry",
+        "DELETE FROM audit.restricted",
+    )
+    async with (
+        log.database.reads.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        verification = LogVerification(connection, log.keys, settings)
+        await verification.count_leaves()
+        assert [one async for findings in verification.run() for one in findings] == []
+    assert verification.counts.purged == 12
+
+
+async def test_r22_a_leaf_with_an_impossible_index_is_found(log: SealedLog) -> None:
+    ids = await entry_ids(log)
+    await execute_as_superuser(
+        log.database,
+        "ALTER TABLE audit.leaf DROP CONSTRAINT leaf_index_check",
+        f"UPDATE audit.leaf SET index = -1 WHERE entry_id = '{ids[11]}'",  # noqa: S608 - an id
+    )
+    assert "leaf_missing" in {one.problem for one in await verify(log)}

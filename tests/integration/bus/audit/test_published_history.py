@@ -12,6 +12,7 @@ from govid.bus.audit.keys import AuditKeys
 from govid.bus.audit.merkle import EMPTY_ROOT
 from govid.bus.audit.sealer import HistoryConflict
 from govid.bus.audit.signed_notes import Checkpoint, open_note
+from govid.bus.audit.tree_storage import TreeDamaged
 from tests.audit_entries import AUDIT
 from tests.integration.bus.audit.sealed_log import SealedLog, execute_as_superuser
 
@@ -160,3 +161,86 @@ async def test_r22_memory_alone_reveals_a_log_that_was_taken_back(log: SealedLog
     await log.write(1)
     with pytest.raises(HistoryConflict):
         await sealer.run_once()
+
+
+async def rewind(log: SealedLog, size: int) -> None:
+    """Take everything after *size* entries back, as a restored backup does."""
+    await execute_as_superuser(
+        log.database,
+        f"DELETE FROM audit.restricted WHERE entry_id IN"  # noqa: S608 - a number
+        f" (SELECT id FROM audit.entry WHERE position > {size})",
+        f"DELETE FROM audit.entry WHERE position > {size}",  # noqa: S608 - a number
+        f"DELETE FROM audit.leaf WHERE index >= {size}",  # noqa: S608 - a number
+        f"DELETE FROM audit.checkpoint WHERE size > {size}",  # noqa: S608 - a number
+    )
+
+
+async def test_r22_a_replica_that_only_watched_signs_no_second_history(log: SealedLog) -> None:
+    sealing, watching = log.build_sealer(), log.build_sealer()
+    await log.write(5)
+    await sealing.run_once()
+    await log.write(5)
+    await sealing.run_once()
+    await watching.run_once()
+    await rewind(log, 5)
+    await log.write(5)
+    with pytest.raises(HistoryConflict):
+        await watching.run_once()
+    assert [row["size"] for row in await log.fetch_checkpoints()] == [5]
+
+
+async def test_r22_a_replica_does_not_replace_a_newer_file(log: SealedLog, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+    first, second = log.build_sealer(file), log.build_sealer(file)
+    await log.write(1)
+    await first.run_once()
+    old = file.read_text()
+    await log.write(1)
+    await second.run_once()
+    newest = file.read_text()
+    first._unwritten_note = old
+    await first._write_file()
+    assert file.read_text() == newest != old
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        "(99, sha256('x'), 'x', 0, now())",
+        "(4611686018427387904, sha256('x'), 'x', 9223372036854775807, now())",
+    ],
+    ids=["forged", "huge"],
+)
+async def test_r22_a_forged_checkpoint_is_not_continued(log: SealedLog, checkpoint: str) -> None:
+    await log.write(1)
+    await log.build_sealer().run_once()
+    await log.database.reads.execute(
+        f"INSERT INTO audit.checkpoint VALUES {checkpoint}"  # noqa: S608 - a row of this test
+    )
+    await log.write(1)
+    with pytest.raises(HistoryConflict):
+        await log.build_sealer().run_once()
+
+
+async def test_r22_a_leaf_in_the_place_of_the_next_stops_the_sealer(log: SealedLog) -> None:
+    await log.write(1)
+    await log.build_sealer().run_once()
+    await log.database.reads.execute(
+        "INSERT INTO audit.leaf VALUES (1, gen_random_uuid(), sha256('x'))"
+    )
+    await log.write(1)
+    with pytest.raises(TreeDamaged):
+        await log.build_sealer().run_once()
+
+
+async def test_r22_entries_of_a_key_that_was_unknown_are_sealed_later(log: SealedLog) -> None:
+    await log.write(1)
+    await log.build_sealer().run_once()
+    await log.write(2)
+    # As if a replica that did not know their key had refused them, and sealed later ones.
+    await execute_as_superuser(log.database, "UPDATE audit.checkpoint SET floor = 3")
+    await log.build_sealer().run_once()
+    assert [row["size"] for row in await log.fetch_checkpoints()] == [1]
+    log.keys = AuditKeys([AUDIT.key, b"a former key for tests, of 32 bytes"], AUDIT.origin)
+    await log.build_sealer().run_once()
+    assert [row["size"] for row in await log.fetch_checkpoints()] == [1, 3]

@@ -49,7 +49,7 @@ async def age(log: SealedLog, days: int, first: int) -> None:
         f"UPDATE audit.entry SET at = {past} WHERE position >= {first}",  # noqa: S608 - numbers
         f"UPDATE audit.restricted SET at = {past} WHERE entry_id IN"  # noqa: S608 - numbers
         f" (SELECT id FROM audit.entry WHERE position >= {first})",
-        f"UPDATE audit.checkpoint SET at = {past}",  # noqa: S608 - numbers
+        f"UPDATE audit.checkpoint SET at = {past}, floor = size",  # noqa: S608 - numbers
     )
 
 
