@@ -13,6 +13,7 @@ import msgspec
 from govid.bus import BusSettings
 from govid.bus.events import Topic
 from govid.gateway.cli import main as govid
+from tests.audit_entries import AUDIT_KEY
 
 VERIFY = ("outbox", "verify", "--json")
 PUBLISH_AGAIN = ("outbox", "replay", "--unproved", "--reason", "a topic was deleted", "--yes")

@@ -39,7 +39,7 @@ async def test_events_go_out_and_notices_come_in(mock_replica: KafkaFixture) -> 
 async def test_topics_get_the_default_number_of_partitions(mock_replica: KafkaFixture) -> None:
     await mock_replica.wait_until_healthy()
     counts = await mock_replica.database.reads.fetch("SELECT partitions FROM bus.topic")
-    assert [row["partitions"] for row in counts] == [4] * 9
+    assert [row["partitions"] for row in counts] == [4] * 10
     assert mock_replica.kafka.mismatches == {}
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import make_url
 from govid.bus import BusSettings, Database
 from govid.bus.events import AppointmentDecided, Topic
 from govid.gateway.cli.commands import commands
+from tests.audit_entries import AUDIT_KEY
 from tests.backends import kafka, postgres
 from tests.conftest import unavailable
 from tests.kafka.fixtures import MODULE, KafkaFixture, a_request, by_key, header, wait_until
@@ -61,6 +62,7 @@ def govid(
         env={
             **PLAIN,
             "GOVID_DATABASE_URL": settings.database_url,
+            "GOVID_AUDIT_KEY": AUDIT_KEY,
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
         }
     )

@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from govid.bus import BusSettings, Database
 from govid.bus.events import Topic
 from govid.gateway.cli.commands import commands
+from tests.audit_entries import AUDIT_KEY
 from tests.backends import kafka, kafka_jars
 from tests.kafka.conftest import on, unavailable
 from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
@@ -186,6 +187,7 @@ async def test_a14_what_is_ahead_is_found_beside_batches_that_cannot_be_read(
         env={
             **PLAIN,
             "GOVID_DATABASE_URL": damaged.settings.database_url,
+            "GOVID_AUDIT_KEY": AUDIT_KEY,
             "GOVID_KAFKA_BOOTSTRAP_SERVERS": damaged.settings.kafka_bootstrap_servers,
             "GOVID_KAFKA_PREFIX": damaged.settings.kafka_prefix,
         }

@@ -100,6 +100,10 @@ class OperatorActions:
                     if changed:
                         await self._emit_action_event(action, changed)
             except asyncpg.PostgresError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # Ctrl-C cancels the statement too, and its error must not hide that.
+                    raise asyncio.CancelledError from error
                 if attempt == MAX_ATTEMPTS - 1 or not is_transient(error):
                     raise
             else:
