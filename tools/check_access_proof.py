@@ -138,7 +138,7 @@ def main():
     if number > size or roots is None or roots[1] != root:
         stop(FAILED, "the entry is not in the log of the checkpoint")
     shown = {"entry": entry["id"], "subject": entry.get("subject", "all"), "at": entry["at"]}
-    for name, value in {**entry["extensions"], **shown}.items():  # Nothing may move the cursor.
+    for name, value in {**shown, **entry["extensions"], **shown}.items():  # All is escaped:
         line = f"{name}: {', '.join(map(str, value)) if type(value) is list else value}"
         print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
     print(f"Contained: entry {number} of the log of {size} entries, signed by {origin}.")

@@ -69,6 +69,7 @@ def test_every_gauge_is_reported() -> None:
         "govid_loop_lag_seconds 0.25",
         "govid_dispatcher_failing_seconds 3.0",
         "govid_retention_age_seconds 7.0",
+        "govid_audit_seal_age_seconds 0.0",
     ]
 
 
@@ -92,6 +93,7 @@ def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
         "govid_loop_lag_seconds",
         "govid_dispatcher_failing_seconds",
         "govid_retention_age_seconds",
+        "govid_audit_seal_age_seconds",
     ]
 
 

@@ -23,8 +23,7 @@ from govid.bus.audit.log_findings import (
     range_finding,
 )
 from govid.bus.audit.merkle import TreeAccumulator, hash_leaf
-from govid.bus.audit.retention import ENTRY, retention_days
-from govid.bus.audit.rules import AUDIT_RULES, RestrictedKind
+from govid.bus.audit.rules import AUDIT_RULES, ENTRY, RestrictedKind, retention_days
 from govid.bus.audit.signed_notes import Checkpoint, InvalidNote, open_note
 from govid.bus.settings import AuditSettings
 from govid.bus.storage.sql import load_statements

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from govid.bus.audit.rules import RestrictedKind
+from govid.bus.audit.rules import ENTRY, retention_days
 from govid.bus.settings import AuditSettings
 from govid.bus.shared.clock import Clock
 from govid.bus.storage.sql import try_transaction_lock
@@ -21,8 +21,6 @@ ADVISORY_LOCK = 0x7075726765
 """Held by the one replica that removes rows: "purge" in hexadecimal."""
 PERIOD_SECONDS = 3600
 BATCH_ROWS = 1_000
-YEAR_DAYS = 365.25
-ENTRY = "entry"
 
 UNLIMITED: Mapping[str, str] = {
     "leaf": "the tree stays whole when entries are removed; a leaf has no personal data",
@@ -31,18 +29,6 @@ UNLIMITED: Mapping[str, str] = {
 }
 """The tables of schema `audit` without an age limit, and why. The others are `entry`, limited in
 years, and `restricted`, limited by kind."""
-
-
-def retention_days(settings: AuditSettings) -> Mapping[str, int]:
-    """Return for how many days each kind of personal values, and an entry, is kept."""
-    entry_days = round(settings.entry_years * YEAR_DAYS)
-    return {
-        RestrictedKind.LOGIN.value: settings.login_days,
-        RestrictedKind.REQUEST.value: settings.request_days,
-        RestrictedKind.STAFF.value: entry_days,
-        RestrictedKind.EVIDENCE.value: entry_days,
-        ENTRY: entry_days,
-    }
 
 
 class AuditRetention:

@@ -17,6 +17,7 @@ import msgspec
 
 from govid.bus import events
 from govid.bus.events import Event
+from govid.bus.settings import AuditSettings
 
 
 class RestrictedKind(StrEnum):
@@ -30,6 +31,23 @@ class RestrictedKind(StrEnum):
     """The operator and the stated reason: as long as the entry."""
     EVIDENCE = "evidence"
     """Of an identity check or a notice: as long as the entry."""
+
+
+YEAR_DAYS = 365.25
+ENTRY = "entry"
+"""The kind of an entry itself, beside those of its personal values."""
+
+
+def retention_days(settings: AuditSettings) -> Mapping[str, int]:
+    """Return for how many days each kind of personal values, and an entry, is kept."""
+    entry_days = round(settings.entry_years * YEAR_DAYS)
+    return {
+        RestrictedKind.LOGIN.value: settings.login_days,
+        RestrictedKind.REQUEST.value: settings.request_days,
+        RestrictedKind.STAFF.value: entry_days,
+        RestrictedKind.EVIDENCE.value: entry_days,
+        ENTRY: entry_days,
+    }
 
 
 Member = str | tuple[str, Callable[[Any], Any]]

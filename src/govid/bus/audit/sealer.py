@@ -5,8 +5,8 @@ without a leaf above the floor of the last checkpoint. The floor rises to a posi
 transactions that could still add an entry up to it have ended.
 
 The sealer does not sign a second history that it could know of. The stored tree must contain the
-newest checkpoint that this process has seen, and that of the checkpoint file. Otherwise entries were
-taken back, for example by a restored backup, and an operator has to decide (docs/runbook.md).
+newest checkpoint that this process has seen, and that of the checkpoint file. Otherwise entries
+were taken back, for example by a restored backup, and an operator has to decide (docs/runbook.md).
 """
 
 import base64

@@ -15,7 +15,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
-from govid.bus.audit.retention import retention_days
+from govid.bus.audit.rules import retention_days
 from govid.gateway import migrations, schema_version
 from govid.gateway.cli.errors import CommandError, CommandRefused, ExitCode, InvalidUsage
 from govid.gateway.cli.output import Output, json_option, print_note

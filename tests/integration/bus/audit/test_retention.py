@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.audit.retention import UNLIMITED, AuditRetention, retention_days
+from govid.bus.audit.retention import UNLIMITED, AuditRetention
+from govid.bus.audit.rules import retention_days
 from govid.bus.settings import AuditSettings
 from tests.integration.bus.audit.sealed_log import SealedLog, execute_as_superuser
 
