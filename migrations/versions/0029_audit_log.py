@@ -120,19 +120,20 @@ GUARDS = (
 # It replaces the word `DEFINER` below.
 DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
-# Of the given time and the stored retention the earlier counts.
+# Of the given time and the stored retention the earlier counts. Without a stored retention nothing
+# is removed: `least` ignores NULL, so it is inside the query, which then has no row.
 PURGE = (
     """
     CREATE FUNCTION audit.purge_restricted(purged_kind text, before timestamptz, row_limit integer)
     RETURNS integer LANGUAGE plpgsql DEFINER AS $$
     DECLARE
-        until_moment timestamptz := least(before, (
-            SELECT now() - kept_for FROM audit.retention WHERE kind = purged_kind
-        ));
+        until_moment timestamptz := (
+            SELECT least(before, now() - kept_for) FROM audit.retention WHERE kind = purged_kind
+        );
         deleted integer;
     BEGIN
         IF until_moment IS NULL OR purged_kind = 'entry' THEN
-            RAISE invalid_parameter_value USING MESSAGE = 'not a kind of personal values';
+            RAISE invalid_parameter_value USING MESSAGE = 'no retention of this kind is stored';
         END IF;
         PERFORM set_config('govid.purging', 'on', true);
         DELETE FROM audit.restricted WHERE (entry_id, kind) IN (
@@ -150,9 +151,9 @@ PURGE = (
     CREATE FUNCTION audit.purge_entries(before timestamptz, row_limit integer)
     RETURNS integer LANGUAGE plpgsql DEFINER AS $$
     DECLARE
-        until_moment timestamptz := least(before, (
-            SELECT now() - kept_for FROM audit.retention WHERE kind = 'entry'
-        ));
+        until_moment timestamptz := (
+            SELECT least(before, now() - kept_for) FROM audit.retention WHERE kind = 'entry'
+        );
         until_index bigint;
         until_position bigint;
         deleted integer;

@@ -99,6 +99,23 @@ async def test_r22_shorter_settings_than_those_of_the_database_remove_nothing(
     assert await counts(log) == (4, 4, 4, 4)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "audit.purge_entries(now(), 10)",
+        "audit.purge_restricted('request', now(), 10)",
+        "audit.purge_restricted('entry', now(), 10)",
+        "audit.purge_restricted('unknown', now(), 10)",
+    ],
+)
+async def test_r22_nothing_is_removed_without_a_stored_retention(log: SealedLog, call: str) -> None:
+    await age(log, 2600, first=1)
+    await execute_as_superuser(log.database, "DELETE FROM audit.retention")
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await log.database.reads.execute(f"SELECT {call}")
+    assert await counts(log) == (4, 4, 4, 4)
+
+
 async def test_r22_a_clock_that_is_ahead_removes_nothing(log: SealedLog) -> None:
     await AuditRetention(log.database, AuditSettings(), FutureClock()).run_once()
     assert await counts(log) == (4, 4, 4, 4)
