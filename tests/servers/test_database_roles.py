@@ -397,6 +397,9 @@ PURGER_REFUSED = [
     "SELECT FROM bus.retention",
     "SELECT FROM identity.account",
     "INSERT INTO bus.dead SELECT * FROM bus.dead",
+    *(f"SELECT FROM audit.{name}" for name in AUDIT_TABLES),
+    "DELETE FROM audit.restricted",
+    "INSERT INTO audit.retention (kind, kept_for) VALUES ('x', '0')",
 ]
 
 
@@ -433,6 +436,13 @@ AUDITOR_REFUSED = [
     "SELECT FROM hmrc.consent",
     "SELECT bus.drop_day('event_default', now())",
     "SELECT nextval('bus.event_position')",
+    "INSERT INTO audit.entry SELECT * FROM audit.entry",
+    "DELETE FROM audit.restricted",
+    "UPDATE audit.retention SET kept_for = '0'",
+    "TRUNCATE audit.entry",
+    "SELECT audit.purge_entries(now(), 1)",
+    "SELECT audit.purge_restricted('login', now(), 1)",
+    "SELECT nextval('audit.entry_position')",
 ]
 
 
@@ -442,6 +452,21 @@ async def test_the_auditor_changes_nothing_and_sees_no_account(
 ) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await fetch(server.url(DATABASE, AUDITOR), statement)
+
+
+@pytest.mark.parametrize("table", AUDIT_TABLES)
+async def test_r22_the_auditor_reads_the_whole_audit_log(server: DebianServer, table: str) -> None:
+    await fetch(server.url(DATABASE, AUDITOR), f"SELECT FROM audit.{table}")
+
+
+@pytest.mark.parametrize("user", [WEB, PURGER])
+async def test_r22_members_of_the_purge_role_run_retention_of_the_audit_log(
+    server: DebianServer, user: str
+) -> None:
+    url = server.url(DATABASE, user)
+    assert [row[0] for row in await fetch(url, "SELECT audit.purge_entries(now(), 1)")] == [0]
+    query = "SELECT audit.purge_restricted('login', now(), 1)"
+    assert [row[0] for row in await fetch(url, query)] == [0]
 
 
 async def test_what_a_later_migration_creates_belongs_to_the_owner_and_is_granted(

@@ -66,18 +66,23 @@ async def test_c9_role_without_ownership_has_no_faults(server: DebianServer) -> 
     assert await faults(server.url(user=ROLE)) == []
 
 
+@pytest.mark.parametrize(
+    ("function", "table"), [("bus.drop_day", "bus.event"), ("audit.purge_entries", "audit.entry")]
+)
 async def test_c9_functions_of_another_role_than_the_owner_of_tables_are_named(
-    server: DebianServer,
+    server: DebianServer, function: str, table: str
 ) -> None:
-    await server.execute(f"ALTER FUNCTION bus.drop_day OWNER TO {ROLE}")
+    await server.execute(f"ALTER FUNCTION {function} OWNER TO {ROLE}")
     try:
         [fault] = await faults(server.url())
     finally:
         await server.execute(
-            "ALTER FUNCTION bus.drop_day OWNER TO postgres",
-            f"GRANT EXECUTE ON FUNCTION bus.drop_day TO {ROLE}",
+            f"ALTER FUNCTION {function} OWNER TO postgres",
+            f"GRANT EXECUTE ON FUNCTION {function} TO {ROLE}",
         )
-    assert fault.startswith("function bus.drop_day belongs to a role without the rights of")
+    assert fault.startswith(
+        f"function {function} belongs to a role without the rights of the owner of {table}: "
+    )
 
 
 @pytest.mark.parametrize(

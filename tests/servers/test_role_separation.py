@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from govid.gateway.checks.roles import role_warnings
+from govid.gateway.database_roles import AUDIT_TABLES
 from govid.gateway.settings import load_from_environment
 from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.integration.bus.storage.test_schema_check import downgrade
@@ -183,6 +184,12 @@ async def test_a_role_that_may_become_a_superuser_is_a_warning(server: DebianSer
         "TRUNCATE ON bus.event",
         "UPDATE ON bus.retention",
         "INSERT ON bus.retention",
+        *(
+            f"{act} ON audit.{table}"
+            for act in ("UPDATE", "DELETE", "TRUNCATE")
+            for table in AUDIT_TABLES
+        ),
+        "INSERT ON audit.retention",
     ],
 )
 async def test_a_privilege_granted_by_hand_is_a_warning(

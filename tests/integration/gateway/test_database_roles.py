@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import make_url
 
 import govid
+from govid.bus.settings import AuditSettings
 from govid.bus.storage.sql import load_statements
-from govid.gateway.checks.database import retention_warnings
+from govid.gateway.checks.database import audit_retention_warnings, retention_warnings
 from govid.gateway.database_roles import (
     DatabaseRoles,
     apply_grants,
@@ -187,6 +188,35 @@ async def test_a_shorter_retention_than_the_stored_one_is_a_warning(
         "run with the same GOVID_RETENTION_DAYS, stores a shorter retention"
     )
     assert found == [sentence] * warned
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        (AuditSettings(), []),
+        (AuditSettings(entry_years=8, login_days=31, request_days=91), []),
+        (AuditSettings(login_days=29), ["login"]),
+        (AuditSettings(entry_years=6, request_days=89), ["entry", "evidence", "request", "staff"]),
+    ],
+)
+async def test_r22_a_shorter_retention_of_the_audit_log_is_a_warning(
+    database_url: str, settings: AuditSettings, kinds: list[str]
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        found = await audit_retention_warnings(connection, settings)
+    finally:
+        await connection.close()
+    assert [one.split()[4] for one in found] == kinds
+
+
+async def test_r22_a_schema_without_an_audit_log_is_no_warning(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("DROP SCHEMA audit CASCADE")
+        assert await audit_retention_warnings(connection, AuditSettings(login_days=1)) == []
+    finally:
+        await connection.close()
 
 
 async def test_a_schema_without_a_stored_retention_is_no_warning(database_url: str) -> None:

@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 import asyncpg
 
+from govid.bus.audit.retention_periods import retention_days
 from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.settings import AuditSettings
 from govid.bus.shared.ids import EPOCH, first_uuid7_at, uuid7
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
 from govid.bus.storage.errors import DRIVER_ERRORS
@@ -100,13 +102,18 @@ _FUNCTIONS = """
     ORDER BY 1
 """
 _POWERLESS_FUNCTIONS = """
-    SELECT DISTINCT 'bus.' || p.proname AS name
+    SELECT DISTINCT n.nspname || '.' || p.proname AS name,
+           CASE n.nspname WHEN 'bus' THEN 'bus.event' ELSE 'audit.entry' END AS owned
     FROM pg_proc p
-    JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'bus'
-    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = ANY($1::text[])
+    JOIN pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_class c ON c.relnamespace = n.oid AND (
+        n.nspname = 'bus' AND c.relname = ANY($1::text[])
+        OR n.nspname = 'audit' AND c.relname = ANY($2::text[])
+    )
     WHERE p.prosecdef AND (
         NOT pg_has_role(p.proowner, c.relowner, 'USAGE')
-        OR NOT has_schema_privilege(p.proowner, n.oid, 'CREATE')
+        -- Only the functions of the bus create tables.
+        OR n.nspname = 'bus' AND NOT has_schema_privilege(p.proowner, n.oid, 'CREATE')
     )
     ORDER BY 1
 """
@@ -118,6 +125,12 @@ _MEMBERSHIP = """
 # The table does not exist before migration 0028.
 _CAN_READ_RETENTION = "SELECT has_table_privilege(to_regclass('bus.retention'), 'SELECT')"
 _RETENTION = "SELECT (extract(epoch FROM kept_for) / 86400)::float8 FROM bus.retention"
+_CAN_READ_AUDIT_RETENTION = "SELECT has_table_privilege(to_regclass('audit.retention'), 'SELECT')"
+# For PostgreSQL a year of an interval has 365.25 days, as for `retention_days`.
+_AUDIT_RETENTION = """
+    SELECT kind, (extract(epoch FROM kept_for) / 86400)::float8 AS days
+    FROM audit.retention ORDER BY kind
+"""
 _DURABILITY = """
     SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')
 """
@@ -193,10 +206,11 @@ async def _find_absent_tables(connection: Any) -> list[str]:
 
 async def _find_powerless_functions(connection: Any) -> list[str]:
     """Return functions of retention that do not have the rights of the tables' owner."""
-    rows = await connection.fetch(_POWERLESS_FUNCTIONS, list(PARTITIONED))
+    rows = await connection.fetch(_POWERLESS_FUNCTIONS, list(PARTITIONED), list(AUDIT_TABLES))
     return [
-        f"function {row['name']} belongs to a role without the rights of the owner of bus.event: "
-        "retention could not run; `govid migrate --database-roles` gives all to one owner"
+        f"function {row['name']} belongs to a role without the rights of the owner of "
+        f"{row['owned']}: retention could not run; `govid migrate --database-roles` gives all "
+        "to one owner"
         for row in rows
     ]
 
@@ -230,6 +244,20 @@ async def retention_warnings(connection: Any, days: float) -> list[str]:
         "migrate`, run with the same GOVID_RETENTION_DAYS, stores a shorter retention"
     )
     return [text]
+
+
+async def audit_retention_warnings(connection: Any, settings: AuditSettings) -> list[str]:
+    """Warn about each kind of the audit log that the database keeps for longer than *settings*."""
+    if not await connection.fetchval(_CAN_READ_AUDIT_RETENTION):
+        return []
+    wanted = retention_days(settings)
+    return [
+        f"the audit log keeps {row['kind']} for {row['days']:g} days, and the settings say "
+        f"{wanted[row['kind']]}: `govid migrate`, run with the same GOVID_AUDIT settings, stores a "
+        "shorter retention"
+        for row in await connection.fetch(_AUDIT_RETENTION)
+        if row["days"] > wanted.get(row["kind"], row["days"])
+    ]
 
 
 async def detect_pool_mode(factory: ConnectionFactory) -> PoolMode | None:

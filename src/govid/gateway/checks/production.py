@@ -3,7 +3,9 @@
 `govid serve` and `govid check` print the same list; `govid dev` starts in spite of it.
 """
 
+import os
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import asyncpg
 
@@ -18,6 +20,7 @@ from govid.bus.storage.schema_check import describe_schema, schema_differences
 from govid.gateway.checks.accounts import account_problems, audit_key_problems
 from govid.gateway.checks.connections import build_check_factory
 from govid.gateway.checks.database import (
+    audit_retention_warnings,
     database_problems,
     database_warnings,
     detect_pool_mode,
@@ -97,6 +100,7 @@ async def backend_warnings(settings: Settings, hosts: Collection[HostState]) -> 
                 *await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database),
                 *await foreign_topic_warnings(connection, topics),
                 *await retention_warnings(connection, settings.bus.row_retention_days),
+                *await audit_retention_warnings(connection, settings.bus.audit),
                 *host_warnings(hosts),
             ]
         finally:
@@ -112,6 +116,7 @@ def warnings(settings: Settings) -> list[str]:
         *transport_warnings(settings),
         *_missing_departments(settings),
         *_kafka_identity(settings.bus.kafka_security),
+        *_checkpoint_file(settings.bus.audit.checkpoint_file),
     ]
     if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
         found.append("No practices take bookings: appointments are answered with 503")
@@ -164,6 +169,23 @@ def _kafka_identity(security: KafkaSecurity) -> Iterator[str]:
         from govid.bus.kafka.tls import certificate_warnings  # noqa: PLC0415
 
         yield from certificate_warnings(security)
+
+
+def _checkpoint_file(file: Path | None) -> Iterator[str]:
+    """Yield a warning if checkpoints of the audit log could not be written to *file*, or read."""
+    if file is None:
+        return
+    # The file is replaced, so the folder needs the privilege to write.
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        yield (
+            "GOVID_AUDIT_CHECKPOINT_FILE is in a folder that is missing or cannot be written: no "
+            "checkpoint is kept outside the database"
+        )
+    elif os.access(file, os.F_OK) and not (file.is_file() and os.access(file, os.R_OK)):
+        yield (
+            "GOVID_AUDIT_CHECKPOINT_FILE is no regular file that can be read: no checkpoint is "
+            "kept outside the database"
+        )
 
 
 def _backend_settings(settings: Settings) -> Iterator[str]:

@@ -307,3 +307,24 @@ def test_the_only_mode_left_of_the_revocation_check_is_a_warning() -> None:
     chosen = settings(GOVID_REVOCATION_CHECK="transaction")
     assert blocking_problems(chosen) == []
     assert "GOVID_REVOCATION_CHECK is no longer needed: delete it" in warnings(chosen)
+
+
+@pytest.mark.parametrize(
+    ("file", "warning"),
+    [
+        ("checkpoint", None),
+        ("present", None),
+        ("missing/checkpoint", "is in a folder that is missing or cannot be written"),
+        ("present/checkpoint", "is in a folder that is missing or cannot be written"),
+        ("folder", "is no regular file that can be read"),
+    ],
+)
+def test_r22_a_checkpoint_file_that_cannot_be_used_is_a_warning(
+    tmp_path: Path, file: str, warning: str | None
+) -> None:
+    (tmp_path / "present").write_text("", "utf-8")
+    (tmp_path / "folder").mkdir()
+    chosen = settings(GOVID_AUDIT_CHECKPOINT_FILE=tmp_path / file)
+    texts = [f"GOVID_AUDIT_CHECKPOINT_FILE {warning}: no checkpoint is kept outside the database"]
+    found = [one for one in warnings(chosen) if "CHECKPOINT" in one]
+    assert found == texts * (warning is not None)
