@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from govid.bus.audit.retention_periods import retention_days
+from govid.bus.audit.rules import retention_days
 from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.settings import AuditSettings
 from govid.bus.shared.ids import EPOCH, first_uuid7_at, uuid7
