@@ -8,6 +8,7 @@ import asyncio
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from govid.bus.audit.signed_notes import InvalidNote
 from govid.bus.shared.ids import uuid7
@@ -61,7 +62,21 @@ class CheckpointFile:
             draft.unlink(missing_ok=True)
 
 
-def read_note_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str | None:
+def open_regular_file(path: Path) -> BinaryIO:
+    """Open the regular file at *path* for reading, without waiting for a pipe or a device.
+
+    Raises:
+        OSError: the file cannot be opened.
+        InvalidCheckpointFile: it is no regular file.
+    """
+    handle = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise InvalidCheckpointFile
+    return handle
+
+
+def read_note_file(path: Path) -> str | None:
     """Return the text of the regular file at *path*, None if it is missing or empty.
 
     Raises:
@@ -70,16 +85,12 @@ def read_note_file(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str | None:
         InvalidNote: it is too large for a checkpoint, or not UTF-8.
     """
     try:
-        # A pipe or a device would block or never end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        handle = open_regular_file(path)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as handle:
-        status = os.fstat(handle.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidCheckpointFile
-        content = handle.read(max_bytes + 1)
-    if len(content) > max_bytes:
+    with handle:
+        content = handle.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise InvalidNote("the file is too large")
     try:
         return content.decode() or None

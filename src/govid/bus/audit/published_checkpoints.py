@@ -5,14 +5,13 @@ A file may hold one note, several notes one after the other, or JSON lines in wh
 stand there: what cannot be read is reported, and never an error.
 """
 
-import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from govid.bus.audit.checkpoint_file import open_regular_file
 from govid.bus.audit.keys import AuditKeys
 from govid.bus.audit.log_findings import LogFinding, log_finding
 from govid.bus.audit.signed_notes import (
@@ -27,10 +26,6 @@ MAX_LINE_BYTES = 65_536
 MAX_DEPTH = 8
 
 
-class UnusableFile(Exception):
-    """The path names no regular file. A pipe or a device may never end."""
-
-
 def read_published_checkpoints(
     path: Path, keys: AuditKeys
 ) -> tuple[Sequence[Checkpoint], Sequence[LogFinding]]:
@@ -38,7 +33,7 @@ def read_published_checkpoints(
 
     Raises:
         OSError: the file cannot be read.
-        UnusableFile: it is no regular file.
+        InvalidCheckpointFile: it is no regular file.
     """
     checkpoints, findings = [], []
     for number, note in _read_notes(path):
@@ -61,10 +56,7 @@ def read_published_checkpoints(
 
 def _read_notes(path: Path) -> Iterator[tuple[int, str | None]]:
     """Yield the notes of a file, each with the number of its first line; None if it is none."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-            raise UnusableFile
+    with open_regular_file(path) as handle:
         lines: list[str] = []
         first, is_signed = 1, False
         for number, line in enumerate(_read_lines(handle), 1):

@@ -7,19 +7,18 @@ import click
 import msgspec
 import rich_click
 
+from govid.bus.audit.checkpoint_file import InvalidCheckpointFile
 from govid.bus.audit.keys import AuditKeys
 from govid.bus.audit.log_findings import LogFinding
 from govid.bus.audit.log_verification import LogVerification, VerifiedCounts
-from govid.bus.audit.published_checkpoints import UnusableFile, read_published_checkpoints
+from govid.bus.audit.published_checkpoints import read_published_checkpoints
 from govid.bus.audit.signed_notes import Checkpoint
 from govid.bus.settings import AuditSettings
 from govid.gateway.cli.components import load_audit_settings
 from govid.gateway.cli.errors import CommandRefused, ExitCode
+from govid.gateway.cli.findings import keep_findings, print_findings
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
 from govid.gateway.cli.target import Installation, connect_at_current_schema, find_installation
-
-MAX_FINDINGS = 1_000
-"""At most this many findings are listed; all of them are counted."""
 
 
 class LogReport(msgspec.Struct, kw_only=True):
@@ -31,8 +30,7 @@ class LogReport(msgspec.Struct, kw_only=True):
 
     def add_findings(self, findings: list[LogFinding]) -> None:
         """Count *findings*, and keep those that will be listed."""
-        self.found += len(findings)
-        self.findings += findings[: MAX_FINDINGS - len(self.findings)]
+        self.found += keep_findings(self.findings, findings)
 
 
 @click.command(
@@ -102,7 +100,7 @@ def _read_published(
     for path in files:
         try:
             found, findings = read_published_checkpoints(path, keys)
-        except (OSError, UnusableFile) as error:
+        except (OSError, InvalidCheckpointFile) as error:
             cause = (error.strerror if isinstance(error, OSError) else None) or "no regular file"
             raise CommandRefused(
                 f"{path} cannot be read: {cause}.", "Give a file of published checkpoints."
@@ -113,10 +111,7 @@ def _read_published(
 
 
 def _print_report(output: Output, report: LogReport) -> None:
-    for finding in report.findings:
-        output.print_text(finding.format_line())
-    if report.found > len(report.findings):
-        click.echo(f"... and {report.found - len(report.findings)} more.")
+    print_findings(output, report.findings, report.found - len(report.findings))
     verified = report.verified
     print_note(
         f"{verified.entries} entries, {verified.leaves} leaves, {verified.checkpoints} checkpoints "

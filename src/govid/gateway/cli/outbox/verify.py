@@ -20,6 +20,7 @@ from govid.bus.operations.verify_kafka import KafkaAudit, KafkaAuditResult
 from govid.bus.operations.verify_outbox import AuditRange, AuditTotals, DeliveryAudit
 from govid.gateway.cli.errors import BackendUnreachable, ExitCode
 from govid.gateway.cli.filters import check_period, period_options
+from govid.gateway.cli.findings import keep_findings, print_findings
 from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
 from govid.gateway.cli.target import (
     Installation,
@@ -27,9 +28,6 @@ from govid.gateway.cli.target import (
     explain_kafka_outage,
     find_installation,
 )
-
-MAX_FINDINGS = 1_000
-"""At most this many findings are listed; all of them are counted."""
 
 
 class VerifyReport(msgspec.Struct, kw_only=True):
@@ -46,8 +44,7 @@ class VerifyReport(msgspec.Struct, kw_only=True):
 
     def add_findings(self, findings: list[AuditFinding]) -> None:
         """Count *findings*, and keep those that will be listed."""
-        self.found += len(findings)
-        self.findings += findings[: MAX_FINDINGS - len(self.findings)]
+        self.found += keep_findings(self.findings, findings)
 
 
 @click.command(
@@ -196,10 +193,7 @@ def _print_report(output: Output, report: VerifyReport) -> None:
         for name, states in sorted(report.deliveries.items())
     ]
     output.print_table(("subscriber", *DELIVERY_STATES), rows, empty_text="")
-    for finding in report.findings:
-        output.print_text(finding.format_line())
-    if report.found > len(report.findings):
-        click.echo(f"... and {report.found - len(report.findings)} more.")
+    print_findings(output, report.findings, report.found - len(report.findings))
     print_note(
         f"{report.events} events, each exactly once at each of its subscribers."
         if not report.found
