@@ -38,7 +38,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry, in the order of its members in JSON.
 
     `at` is UTC with milliseconds. `subject` is the id of the account that the entry is about;
-    `reason` is a permanent code. `restricted` holds the digests of the personal values.
+    `reason` is a permanent code. `restricted` holds the digests of the personal values. The members
+    of delegation and policies have a place in the order, and are empty until there are policies.
     """
 
     id: UUID

@@ -113,7 +113,7 @@ class AuditSealer:
         """When the last round ended without an error, on the monotonic clock."""
         return self._worker.succeeded_at
 
-    async def run_once(self) -> bool:
+    async def run_once(self) -> None:
         """Seal all entries that are committed, unless another replica is sealing.
 
         Raises:
@@ -123,17 +123,22 @@ class AuditSealer:
         """
         is_full = True
         while is_full:
-            async with (
-                self._database.bus_reads.acquire() as connection,
-                connection.transaction(),
-            ):
-                batch = await self._seal_or_report(connection)
+            swept_to = self._swept_to
+            try:
+                async with (
+                    self._database.bus_reads.acquire() as connection,
+                    connection.transaction(),
+                ):
+                    batch = await self._seal_or_report(connection)
+            except BaseException:
+                # Nothing was committed: the part that was looked at is looked at again.
+                self._swept_to = swept_to
+                raise
             if batch is not None:
                 self._published, self._unwritten_note = batch.checkpoint, batch.note
                 self._notify(batch.addressees)
             await self._write_file()
             is_full = batch is not None and batch.is_full
-        return True
 
     async def _seal_or_report(self, connection: Any) -> SealedBatch | None:
         try:

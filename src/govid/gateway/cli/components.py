@@ -41,7 +41,7 @@ def load_audit_settings(installation: Installation) -> AuditSettings:
     settings = load_server_settings(installation).bus.audit
     if not settings.key and not installation.is_demonstration:
         raise CommandRefused(
-            "GOVID_AUDIT_KEY is not set, so this command could not write to the audit log.",
+            "GOVID_AUDIT_KEY is not set: the audit log can be neither written nor verified.",
             "Set the key that the server uses.",
         )
     return settings
